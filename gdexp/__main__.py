@@ -1,0 +1,131 @@
+"""The front door. A first word without "=" or "-" is a command; everything else is overrides."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+HELP = """\
+gdexp: a microscope for gradient descent.
+
+  python -m gdexp [KEY=VALUE ...]        run; with +sweep=NAME, a sweep
+  python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, sweeps
+
+examples
+  python -m gdexp +sweep=lr_grid
+  python -m gdexp objective='(x-1)**2 + 4*(y+1)**2' grid.learning_rate=log:1e-3:1:64
+  python -m gdexp objective=himmelblau optimizer=sgd,adam start=uniform start.num=1000
+
+keys
+  objective=NAME | NAME,NAME | 'FORMULA' | ./file.py:function     objective.NAME.KEY=...
+  optimizer=NAME | NAME,NAME                                      optimizer.NAME.KEY=...
+  schedule=constant|exponential|cosine|linear_warmup              schedule.KEY=...
+  start=own|points|grid|uniform|normal|sobol|lhs   start.points=[[3,3]]  start.num  start.low/high
+  grid.KEY=0.1 | 0.01,0.1,0.5 | log:1e-3:1:64 | lin:0:1:11        zip=[KEY,KEY]
+  draw.KEY=loguniform:a:b | uniform:a:b | normal:m:s              replicates=N
+  stop.max_steps=1000  stop.grad_tol=1e-4  stop.f_tol  stop.escape_radius=1e6  stop.max_value
+  stop.targets=[...]   trace.every=K  trace.runs=all|[ids]
+  direction=minimize|maximize  seed=0  dtype=float32|float64  device=auto|cpu|gpu|tpu
+  wandb.mode=offline|online|disabled  wandb.project/name/group/tags
+  run.prepare=true     hydra.run.dir=DIR (default outputs/<date>/<time>-<id>)
+
+-m makes a process of each value, as Hydra does; --cfg job shows the config; --hydra-help, Hydra's.
+Exit: 0 done, 2 the words are wrong, 130/143 interrupted, 1 anything else.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Answers one command line; returns the exit code."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if "--help" in arguments or "-h" in arguments:
+        print(HELP, end="")
+        return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    from gdexp.base import UsageError
+    from gdexp.commands.run import refusal
+
+    try:
+        if arguments and "=" not in arguments[0] and arguments[0][:1] not in "-+~":
+            return _command(arguments[0]).main(arguments[1:])
+        return _run(arguments)
+    except UsageError as error:
+        return refusal(error)
+    except KeyboardInterrupt:
+        print("gdexp: interrupted; what was finished is kept", file=sys.stderr)
+        return 130
+
+
+def _command(name: str) -> Any:
+    """The module of a command."""
+    import pkgutil
+
+    from gdexp import commands
+    from gdexp.base import UsageError, nearest
+
+    names = [m.name for m in pkgutil.iter_modules(commands.__path__) if m.name != "run"]
+    if name not in names:
+        hint = nearest(name, names) or f": type one of {', '.join(names)}, or KEY=VALUE"
+        raise UsageError(f"there is no command {name!r}{hint}")
+    return importlib.import_module(f"gdexp.commands.{name}")
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """The main job, through Hydra."""
+    import hydra
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.hydra_config import HydraConfig
+    from omegaconf import OmegaConf
+
+    from gdexp.commands import run
+    from gdexp.config import catalogue, words
+
+    for (group, name), node in catalogue.cards().items():
+        ConfigStore.instance().store(group=group, name=name, node=node)
+    # the microseconds of two processes started together can agree: an identity of our own cannot
+    OmegaConf.register_new_resolver("gdexp.id", lambda: secrets.token_hex(3), use_cache=True)
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors reach the catch below, not the terminal
+    started = False
+
+    @hydra.main(
+        version_base="1.3", config_path=str(catalogue.conf_directory()), config_name="config"
+    )
+    def task(config: Any) -> None:
+        nonlocal started
+        started = True
+        settings = HydraConfig.get()
+        experiment = run.accepted[-1] if run.accepted else run.from_hydra(config, settings)
+        run.run(experiment, Path(settings.runtime.output_dir))
+
+    sys.argv = [sys.argv[0], *words.rewrite(arguments)]
+    try:
+        with _plain_help_check():
+            task()
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        if started:
+            raise
+        return run.refusal(words.explain(error, arguments))
+    return 0
+
+
+def _plain_help_check() -> Any:
+    """Python 3.14's argparse formats every help text when it is added; Hydra 1.3's is no text."""
+    from unittest import mock
+
+    name = "_check_help"
+    if not hasattr(argparse.ArgumentParser, name):
+        name = "print_help"  # nothing to put aside before 3.14
+        return mock.patch.object(argparse.ArgumentParser, name, argparse.ArgumentParser.print_help)
+    return mock.patch.object(argparse.ArgumentParser, name, lambda self, action: None)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""Counting a sweep tile by tile: what the summary and the terminal show."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from typing import Any
+
+import numpy as np
+
+from gdexp.analysis import thresholds
+from gdexp.base import Ends, Outcome, Reason
+from gdexp.plan import Group, Plan
+
+OUTCOME_OF = np.array([list(Outcome).index(r.outcome) if r.outcome else -1 for r in Reason])
+DIVERGED = np.array([reason.outcome is Outcome.DIVERGED for reason in Reason])
+
+
+@dataclasses.dataclass
+class GroupTally:
+    """One objective with one optimizer."""
+
+    group: Group
+    sign: float
+    reasons: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(len(Reason), int))
+    best_f: float = math.nan
+    best_run: int | None = None
+    best_x: list[float] | None = None
+    steps: Counter = dataclasses.field(default_factory=Counter)  # of converged runs
+    diverged: np.ndarray | None = None  # [n] along the learning-rate axis
+    tried: np.ndarray | None = None  # [n]
+
+    def add(self, runs: np.ndarray, ends: Ends) -> None:
+        """Counts some runs of the group."""
+        self.reasons += np.bincount(ends.reason, minlength=len(Reason))
+        converged = np.isin(ends.reason, (Reason.GRAD_TOL, Reason.F_TOL))
+        values, counts = np.unique(ends.steps[converged], return_counts=True)
+        self.steps.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        self._best(runs, ends)
+        axis, rates = learning_rates(self.group)
+        if axis is not None:
+            place = self.group.coordinates(runs)[axis]
+            if self.tried is None:
+                self.diverged, self.tried = np.zeros((2, len(rates)), int)
+            self.tried += np.bincount(place, minlength=len(rates))
+            self.diverged += np.bincount(place[DIVERGED[ends.reason]], minlength=len(rates))
+
+    def _best(self, runs: np.ndarray, ends: Ends) -> None:
+        """Keeps the best end among runs that did not diverge; the first of equals."""
+        f = np.where(DIVERGED[ends.reason] | np.isnan(ends.f), np.inf, self.sign * ends.f)
+        i = int(np.argmin(f))
+        if np.isfinite(f[i]) and not f[i] >= self.sign * self.best_f:
+            self.best_f, self.best_run = float(ends.f[i]), int(runs[i])
+            self.best_x = ends.x[i].tolist()
+
+    @property
+    def outcomes(self) -> dict[str, int]:
+        """How many runs had each outcome."""
+        return outcome_counts(self.reasons)
+
+    @property
+    def median_steps(self) -> float | None:
+        """The median number of steps of converged runs."""
+        if not self.steps:
+            return None
+        values = np.array(sorted(self.steps))
+        upto = np.cumsum([self.steps[v] for v in values.tolist()])
+        low, high = (
+            values[np.searchsorted(upto, k, "right")] for k in ((upto[-1] - 1) // 2, upto[-1] // 2)
+        )
+        return float(low + high) / 2
+
+    @property
+    def turn(self) -> tuple[float, float] | None:
+        """The learning rates between which most runs begin to diverge."""
+        if self.tried is None:
+            return None
+        return thresholds.turn(learning_rates(self.group)[1], self.diverged, self.tried)
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for summary.json."""
+        return {
+            "objective": self.group.objective_name,
+            "optimizer": self.group.optimizer.name,
+            "runs": int(self.reasons.sum()),
+            "outcomes": self.outcomes,
+            "reasons": {r.label: int(n) for r, n in zip(Reason, self.reasons, strict=True) if n},
+            "best": {"run": self.best_run, "f": _finite(self.best_f), "x": self.best_x},
+            "median_steps": self.median_steps,
+        }
+
+
+class Tally:
+    """All groups of a sweep."""
+
+    def __init__(self, plan: Plan, sign: float):
+        self.groups = [GroupTally(group, sign) for group in plan.groups]
+
+    @property
+    def reasons(self) -> np.ndarray:  # [R]
+        """How many runs ended by each reason."""
+        return sum(group.reasons for group in self.groups)
+
+    def summary(self) -> dict[str, Any]:
+        """Plain values for summary.json: counts, best run, thresholds."""
+        found = [g for g in self.groups if g.best_run is not None]
+        best = min(found, key=lambda g: g.sign * g.best_f, default=None)
+        return {
+            "runs": int(self.reasons.sum()),
+            "outcomes": outcome_counts(self.reasons),
+            "best": best
+            and {
+                "run": best.best_run,
+                "f": best.best_f,
+                "objective": best.group.objective_name,
+                "optimizer": best.group.optimizer.name,
+            },
+            "thresholds": [
+                {
+                    "objective": g.group.objective_name,
+                    "optimizer": g.group.optimizer.name,
+                    "learning_rate": list(g.turn),
+                }
+                for g in self.groups
+                if g.turn
+            ],
+            "groups": [group.summary() for group in self.groups],
+        }
+
+
+def outcome_counts(reasons: np.ndarray) -> dict[str, int]:
+    """Counts by reason [R] as counts by outcome, those that can occur first and always there."""
+    return {str(outcome): int(reasons[i == OUTCOME_OF].sum()) for i, outcome in enumerate(Outcome)}
+
+
+def learning_rates(group: Group) -> tuple[int | None, np.ndarray | None]:
+    """Which axis of a group is the learning rate, and its values [n]."""
+    for i, axis in enumerate(group.axes):
+        for (_, name), values in zip(axis.numbers, axis.values, strict=True):
+            if name == "learning_rate":
+                return i, values
+    return None, None
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

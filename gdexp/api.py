@@ -1,0 +1,150 @@
+"""gdexp from Python: sweeps and single descents without files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gdexp import engine, function, job, plan
+from gdexp.base import Path, UsageError
+from gdexp.config import catalogue, check, tree
+from gdexp.results import Results
+
+
+def sweep(
+    objective: str | Sequence[str] | Mapping[str, Any] | Callable[..., Any],
+    *,
+    optimizer: str | Sequence[str] | Mapping[str, Any] = "sgd",
+    grid: Mapping[str, Any] | None = None,
+    start: Any = None,
+    schedule: str | Mapping[str, Any] = "constant",
+    **keys: Any,
+) -> Results:
+    """Runs a sweep in memory.
+
+    Args:
+      objective: a card's name, several names, {name: {key: value}}, a formula, or a callable
+        `f(x)` of a vector or `f(x, y, ...)` of scalars, written with jax.numpy.
+      optimizer: a card's name, several names, or {name: {key: value}}.
+      grid: KEY -> values, the axes of the sweep: {"learning_rate": np.geomspace(1e-3, 1, 64)}.
+      start: points [N, D], or a sampler: "own", {"uniform": 100}, {"grid": {"num": 16}}.
+      schedule: a card's name or {name: {key: value}}.
+      **keys: config keys, `_` for `.`: stop_max_steps=2000, dtype="float64", seed=1, replicates=3.
+
+    Returns:
+      The results object that `gdexp.load` gives for a sweep that was written to files.
+
+    Raises:
+      UsageError: something is not as it should be; the message says what to write instead.
+
+    Example:
+      >>> import gdexp
+      >>> found = gdexp.sweep("parabola", grid={"learning_rate": [0.1, 1.5]})
+      >>> found.runs["outcome"].to_pylist()
+      ['converged', 'diverged']
+    """
+    asked = tree.from_keys(keys)
+    asked["grid"] = dict(grid or {})
+    asked["start"] = _start(start)
+    asked["optimizer"] = _cards("optimizer", optimizer)
+    asked["schedule"] = _single("schedule", schedule)
+    asked["wandb"]["mode"] = "disabled"
+    made = None
+    if callable(objective):
+        name = getattr(objective, "__name__", "function")
+        name = name if name.isidentifier() else "function"
+        made = {name: function.from_callable(objective, _dimensions(asked["start"]))}
+        asked["objective"] = {name: {}}
+    else:
+        asked["objective"] = _objective(objective)
+    experiment = check.experiment(asked, tree.defaults(), made)
+    engine.check(experiment, plan.make(experiment))
+    return job.run(experiment, None)
+
+
+def descend(
+    objective: str | Callable[..., Any],
+    x0: Any,
+    *,
+    learning_rate: float | None = None,
+    optimizer: str = "sgd",
+    **keys: Any,
+) -> Path:
+    """One descent from `x0`, every step recorded.
+
+    Args:
+      objective: as for `sweep`.
+      x0: the starting point, a number or [D].
+      learning_rate: the optimizer's; its card's own if None.
+      optimizer: a card's name.
+      **keys: numbers of the optimizer's card (momentum=0.9), and config keys as for `sweep`.
+
+    Returns:
+      A Path: step [K], x [K, D], f [K], grad_norm [K], reason, outcome.
+
+    Example:
+      >>> import gdexp
+      >>> path = gdexp.descend("(x-1)**2 + 4*(y+1)**2 + x*y/2", (3, 3), learning_rate=0.1)
+      >>> int(path.step[-1]), str(path.outcome)
+      (47, 'converged')
+    """
+    card = tree.choose("optimizer", optimizer)[optimizer]
+    numbers = {key: keys.pop(key) for key in list(keys) if key in card}
+    if learning_rate is not None:
+        numbers["learning_rate"] = learning_rate
+    point = np.atleast_1d(np.asarray(x0, np.float64)).reshape(1, -1)
+    found = sweep(objective, optimizer={optimizer: numbers}, start=point, **keys)
+    if found.path is None:
+        raise UsageError("descend takes one run: name one objective and no axis, or use sweep")
+    return found.path
+
+
+def _objective(value: Any) -> dict[str, Any]:
+    if not isinstance(value, str):
+        return _cards("objective", value)
+    kind = tree.objective_kind(value)
+    if kind == "names":
+        return _cards("objective", tree.split_names(value))
+    what = "path" if kind == "file" else "formula"
+    return _cards("objective", {kind: {what: value}})
+
+
+def _cards(group: str, value: Any) -> dict[str, Any]:
+    """The cards of a name, of names, or of {name: {key: value}}."""
+    if isinstance(value, str):
+        value = tree.split_names(value)
+    names = value if isinstance(value, Mapping) else {name: {} for name in value}
+    node = tree.choose(group, list(names))
+    for name, card in names.items():
+        node[name] |= dict(card or {})
+    return node
+
+
+def _single(group: str, value: str | Mapping[str, Any]) -> dict[str, Any]:
+    """The node of a group of which one is chosen."""
+    [(name, card)] = value.items() if isinstance(value, Mapping) else [(value, {})]
+    return tree.choose(group, name) | dict(card)
+
+
+def _start(value: Any) -> dict[str, Any]:
+    if value is None:
+        value = "own"
+    if not isinstance(value, str | Mapping):
+        return tree.choose("start", "points") | {"points": np.asarray(value, np.float64)}
+    if isinstance(value, Mapping):
+        if len(value) != 1:
+            kinds = ", ".join(catalogue.choices("start"))
+            raise UsageError(f"start names one sampler, as in {{'uniform': 100}}: one of {kinds}")
+        [(name, card)] = value.items()
+        if not isinstance(card, Mapping):
+            card = {"points" if name == "points" else "num": card}
+        value = {name: card}
+    return _single("start", value)
+
+
+def _dimensions(start: Mapping[str, Any]) -> int | None:
+    """How many dimensions the starting points have, where they are given."""
+    points = start.get("points")
+    return None if points is None else np.asarray(points).shape[-1]

@@ -1,0 +1,222 @@
+"""The words every room shares. Everything may import this; it imports nothing of gdexp.
+
+Shape letters, used behind `#` everywhere:
+
+    D  dimensions of a point          N  runs (of a tile, a group or a sweep)
+    L  lanes of one device            P  numbers a run holds (learning rate, ...)
+    T  targets of `stop.targets`      K  recorded steps of a path
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import enum
+import importlib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple
+
+
+class UsageError(ValueError):
+    """The user's words are wrong. The message is one short text that says what to type instead."""
+
+
+def nearest(word: str, choices: Iterable[str]) -> str:
+    """Returns `: did you mean X?` for the choice spelled most like `word`, or an empty text.
+
+    Of choices that are about as near, the one of like length: adma is adam before it is adamax.
+    """
+    found = difflib.get_close_matches(word, list(choices), n=4, cutoff=0.6)
+    if not found:
+        return ""
+    likeness = {f: difflib.SequenceMatcher(None, word, f).ratio() for f in found}
+    near = [f for f in found if likeness[f] > max(likeness.values()) - 0.1]
+    return f": did you mean {min(near, key=lambda f: abs(len(f) - len(word)))}?"
+
+
+class Outcome(enum.StrEnum):
+    """How a run ended."""
+
+    CONVERGED = "converged"
+    DIVERGED = "diverged"
+    STALLED = "stalled"
+    CYCLING = "cycling"
+    UNFINISHED = "unfinished"
+
+
+class Reason(enum.IntEnum):
+    """Which test ended a run. The value is what lanes carry on the device; 0 is still running.
+
+    The order is the order of the tests: the first that holds wins.
+    """
+
+    RUNNING = 0
+    INVALID_START = 1
+    NONFINITE_VALUE = 2
+    NONFINITE_GRADIENT = 3
+    NONFINITE_POINT = 4
+    ESCAPED = 5
+    GRAD_TOL = 6
+    F_TOL = 7
+    NO_PROGRESS = 8
+    CYCLE = 9
+    MAX_STEPS = 10
+
+    @property
+    def label(self) -> str:
+        """The name that results carry: `grad_tol`, `escaped`, ..."""
+        return self.name.lower()
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """The outcome this reason belongs to; None while running."""
+        if self is Reason.RUNNING:
+            return None
+        if self <= Reason.ESCAPED:
+            return Outcome.DIVERGED
+        if self <= Reason.F_TOL:
+            return Outcome.CONVERGED
+        return {
+            Reason.NO_PROGRESS: Outcome.STALLED,
+            Reason.CYCLE: Outcome.CYCLING,
+            Reason.MAX_STEPS: Outcome.UNFINISHED,
+        }[self]
+
+
+class Stationary(NamedTuple):
+    """A fact about an objective: a point where its gradient is zero."""
+
+    x: tuple[float, ...]  # [D]
+    f: float  # value there, right to 1e-9
+    kind: str  # minimum | saddle | maximum | degenerate
+    published: str | None = None  # the value as the source prints it, e.g. "-1.0316"
+
+
+@dataclasses.dataclass(frozen=True)
+class Space:
+    """Where an objective lives: what a start sampler may ask of it."""
+
+    low: tuple[float, ...]  # [D]
+    high: tuple[float, ...]  # [D]
+    own: tuple[float, ...]  # [D] the customary starting point
+
+    @property
+    def dim(self) -> int:
+        return len(self.own)
+
+
+@dataclasses.dataclass(frozen=True)
+class Objective:
+    """A scalar function to minimise, for one point, and what is known about it.
+
+    A subclass is one file: a frozen dataclass whose fields are its card. A field with a float
+    default is a number: it may be an axis of a sweep, and is a traced scalar when the program is
+    built. Any other field (`dim`) is structure: it chooses the program.
+    """
+
+    formula: ClassVar[str]  # as a reader would write it
+    source: ClassVar[str]  # where the formula and its facts come from
+    dim: ClassVar[int]  # a field `dim: int = 2` instead where any dimension works
+    min_dim: ClassVar[int] = 1
+    low: ClassVar[float | tuple[float, ...]] = -5.0  # the domain, per dimension or for all
+    high: ClassVar[float | tuple[float, ...]] = 5.0
+
+    def __call__(self, x: Any) -> Any:  # x [D] -> scalar
+        """The value at `x` [D], in JAX operations."""
+        raise NotImplementedError
+
+    def start(self) -> tuple[float, ...]:  # [D]
+        """The customary starting point."""
+        raise NotImplementedError
+
+    def stationary(self) -> tuple[Stationary, ...]:
+        """The stationary points known in closed form or to full precision."""
+        return ()
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """The numbers of this objective and their values: what a sweep may vary."""
+        return numbers_of(dataclasses.asdict(self))
+
+    def with_numbers(self, numbers: Mapping[str, Any]) -> Objective:
+        """This objective with other numbers, which may be traced scalars."""
+        return dataclasses.replace(self, **numbers)
+
+    def space(self) -> Space:
+        """The domain and the customary start, spelled out per dimension."""
+        low, high = (
+            tuple(float(v) for v in bound)
+            if isinstance(bound, tuple)
+            else (float(bound),) * self.dim
+            for bound in (self.low, self.high)
+        )
+        return Space(low, high, tuple(float(v) for v in self.start()))
+
+
+def numbers_of(card: Mapping[str, Any]) -> dict[str, float]:
+    """The entries of a card that are numbers (floats): those may be axes."""
+    return {key: value for key, value in card.items() if isinstance(value, float)}
+
+
+def card_of(cls: type) -> dict[str, Any]:
+    """The card of a dataclass: its fields and their defaults."""
+    return {
+        field.name: field.default
+        if field.default is not dataclasses.MISSING
+        else field.default_factory()  # type: ignore[misc]
+        for field in dataclasses.fields(cls)
+    }
+
+
+def discover(package: str, base: type) -> dict[str, type]:
+    """The subclass of `base` in each file of `package`, under the file's name, sorted.
+
+    Files whose name begins with an underscore are helpers and are passed over.
+    """
+    found = {}
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+        if module.name.startswith("_"):
+            continue
+        loaded = importlib.import_module(f"{package}.{module.name}")
+        classes = [
+            value
+            for value in vars(loaded).values()
+            if isinstance(value, type)
+            and issubclass(value, base)
+            and value.__module__ == loaded.__name__
+        ]
+        if len(classes) != 1:
+            raise TypeError(f"{loaded.__name__} must define one {base.__name__}")
+        found[module.name] = classes[0]
+    return dict(sorted(found.items()))
+
+
+class Ends(NamedTuple):
+    """How runs ended, in sweep order. Values are those of f itself, whatever the direction."""
+
+    x: Any  # [N, D]
+    f0: Any  # [N]
+    f: Any  # [N]
+    f_best: Any  # [N]
+    grad_norm: Any  # [N]
+    steps: Any  # [N] updates applied
+    evaluations: Any  # [N] of f, with or without its gradient
+    reason: Any  # [N] Reason; 0: not ended yet
+    reached: Any  # [N, T] first step at each target, or −1
+
+
+class Path(NamedTuple):
+    """Recorded states of one run, from its start to the last in which all was finite."""
+
+    run: int
+    step: Any  # [K]
+    x: Any  # [K, D]
+    f: Any  # [K]
+    grad_norm: Any  # [K]
+    reason: Reason
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended."""
+        return self.reason.outcome

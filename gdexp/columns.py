@@ -1,0 +1,147 @@
+"""What the descents produced, as Arrow tables: one schema for every part of a sweep."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+
+from gdexp.base import Ends, Path, Reason
+from gdexp.experiment import Experiment
+from gdexp.plan import Plan, Tile
+
+NAME = pa.dictionary(pa.int32(), pa.string())
+LABELS = [reason.label for reason in Reason]
+OUTCOMES = [reason.outcome or "" for reason in Reason]
+
+
+def run_schema(experiment: Experiment, plan: Plan) -> pa.Schema:
+    """The columns of runs/part-*.parquet. `steps_to_target` is there if targets were asked for."""
+    real = pa.from_numpy_dtype(experiment.dtype)
+    fields = [
+        ("run", pa.int64()),
+        ("objective", NAME),
+        ("optimizer", NAME),
+        *((key, pa.float64()) for key in plan.keys),
+        ("start", pa.int64()),
+        ("replicate", pa.int64()),
+        ("x0", pa.list_(real)),
+        ("x", pa.list_(real)),
+        ("f0", real),
+        ("f", real),
+        ("f_best", real),
+        ("grad_norm", real),
+        ("steps", pa.int32()),
+        ("evaluations", pa.int32()),
+        ("outcome", NAME),
+        ("reason", NAME),
+        ("period", pa.int32()),
+    ]
+    if experiment.stop.targets:
+        fields.append(("steps_to_target", pa.list_(pa.int32())))
+    return pa.schema(fields)
+
+
+def run_table(experiment: Experiment, plan: Plan, tile: Tile, ends: Ends) -> pa.Table:
+    """The rows of a finished tile."""
+    group, runs = plan.groups[tile.group], tile.runs
+    keys = group.keys(runs)
+    count = len(runs)
+    outcomes = list(dict.fromkeys(OUTCOMES))
+    place = np.array([outcomes.index(o) for o in OUTCOMES], np.int32)
+    columns = {
+        "run": runs,
+        "objective": _names([group.objective_name], np.zeros(count, np.int32)),
+        "optimizer": _names([group.optimizer.name], np.zeros(count, np.int32)),
+        **{key: keys.get(key, pa.nulls(count, pa.float64())) for key in plan.keys},
+        "start": group.start_index(runs),
+        "replicate": group.replicate_index(runs),
+        "x0": _lists(group.points(runs).astype(experiment.dtype)),
+        "x": _lists(ends.x),
+        "f0": ends.f0,
+        "f": ends.f,
+        "f_best": ends.f_best,
+        "grad_norm": ends.grad_norm,
+        "steps": ends.steps,
+        "evaluations": ends.evaluations,
+        "outcome": _names(outcomes, place[ends.reason]),
+        "reason": _names(LABELS, ends.reason),
+        "period": pa.nulls(count, pa.int32()),
+    }
+    if experiment.stop.targets:
+        columns["steps_to_target"] = _lists(ends.reached, ends.reached < 0)
+    return pa.table(columns, run_schema(experiment, plan))
+
+
+def trace_schema(experiment: Experiment) -> pa.Schema:
+    """The columns of traces/part-*.parquet."""
+    real = pa.from_numpy_dtype(experiment.dtype)
+    return pa.schema(
+        [
+            ("run", pa.int64()),
+            ("step", pa.int32()),
+            ("f", real),
+            ("grad_norm", real),
+            ("x", pa.list_(real)),
+        ]
+    )
+
+
+def trace_table(experiment: Experiment, paths: Iterable[Path]) -> pa.Table:
+    """The recorded states of some runs, run by run."""
+    parts = [
+        pa.table(
+            {
+                "run": np.full(len(path.step), path.run),
+                "step": path.step,
+                "f": path.f,
+                "grad_norm": path.grad_norm,
+                "x": _lists(path.x),
+            },
+            trace_schema(experiment),
+        )
+        for path in paths
+    ]
+    return pa.concat_tables(parts) if parts else trace_schema(experiment).empty_table()
+
+
+def digest(table: pa.Table) -> str:
+    """The sha256 of a table's contents: names, types and values, however it is stored."""
+    found = hashlib.sha256(str(table.schema.remove_metadata()).encode())
+    for column in table.columns:
+        for values in _flat(column.combine_chunks()):
+            found.update(values)
+    return found.hexdigest()
+
+
+def _flat(values: pa.Array) -> Iterable[bytes]:
+    """The bytes of an array's validity and values."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(pa.string())
+    if pa.types.is_list(values.type):
+        yield np.diff(np.asarray(values.offsets)).tobytes()
+        values = values.flatten()
+    yield np.packbits(np.asarray(values.is_valid())).tobytes()
+    if pa.types.is_string(values.type):
+        yield "\0".join(values.fill_null("").to_pylist()).encode()
+    else:
+        yield np.ascontiguousarray(np.asarray(values.fill_null(0))).tobytes()
+
+
+def _names(names: list[str], place: np.ndarray) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(np.asarray(place, np.int32), pa.array(names, pa.string()))
+
+
+def _lists(rows: np.ndarray, missing: np.ndarray | None = None) -> pa.ListArray:
+    """An array [N, D] as a list column; `missing` [N, D] marks nulls."""
+    count, width = rows.shape
+    offsets = (
+        np.arange(0, (count + 1) * width, width, dtype=np.int32)[: count + 1]
+        if width
+        else np.zeros(count + 1, np.int32)
+    )
+    mask = None if missing is None else np.ascontiguousarray(missing).reshape(-1)
+    values = pa.array(np.ascontiguousarray(rows).reshape(-1), mask=mask)
+    return pa.ListArray.from_arrays(pa.array(offsets), values)

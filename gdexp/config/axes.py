@@ -1,0 +1,136 @@
+"""The axes of a sweep: which numbers they vary, and whose."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gdexp.base import Objective, UsageError, nearest
+from gdexp.config import catalogue
+from gdexp.config.values import SPACING_OF, axis, number
+from gdexp.experiment import Schedule
+
+# columns of runs/, traces/, labels and curves: no number may be named like one
+COLUMNS = frozenset(
+    [
+        *("run", "objective", "optimizer", "start", "replicate", "x0", "x", "f0", "f", "f_best"),
+        *("grad_norm", "steps", "evaluations", "outcome", "reason", "period", "steps_to_target"),
+        *("step", "kind", "minimum_id"),
+    ]
+)
+
+
+def flat(node: Mapping[str, Any] | None) -> dict[str, Any]:
+    """{sgd: {momentum: V}} as {sgd.momentum: V}; a null removes the key."""
+    found = {}
+    for key, value in (node or {}).items():
+        if isinstance(value, Mapping) and not set(value) & set(SPACING_OF):
+            found |= {f"{key}.{inner}": v for inner, v in flat(value).items()}
+        elif value is not None:
+            found[str(key)] = value
+    return found
+
+
+def grid(node: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """The named axes, in the order given, as float64 values."""
+    return {key: axis(f"grid.{key}", value) for key, value in flat(node).items()}
+
+
+def zipped(node: Any, grid: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], ...]:
+    """The groups of keys that advance together: [a, b] or [[a, b], [c, d]]."""
+    if isinstance(node, str):
+        node = [node]
+    groups = [node] if node and all(isinstance(key, str) for key in node) else node
+    if not isinstance(groups, Sequence) or not all(
+        isinstance(g, Sequence) and not isinstance(g, str) for g in groups
+    ):
+        raise UsageError(f"zip={node}: type zip=[learning_rate,momentum]")
+    seen: set[str] = set()
+    for group in groups:
+        for key in group:
+            if key not in grid:
+                raise UsageError(f"zip names {key!r}, which is no axis{nearest(key, grid)}")
+            if key in seen:
+                raise UsageError(f"zip names {key!r} twice")
+            seen.add(key)
+        lengths = {key: len(grid[key]) for key in group}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{key} has {n}" for key, n in lengths.items())
+            raise UsageError(f"keys that advance together need as many values each: {told}")
+    return tuple(tuple(group) for group in groups)
+
+
+def check_owners(
+    keys: Iterable[str],
+    objectives: Mapping[str, Objective],
+    optimizers: Mapping[str, Mapping[str, Any]],
+    schedule: Schedule,
+) -> None:
+    """Raises UsageError for a key that is no number of what is selected, or of two kinds of it."""
+    owners = {name: ("objective", tuple(o.numbers)) for name, o in objectives.items()}
+    for name, card in optimizers.items():
+        varies = tuple(k for k, v in card.items() if v is None or isinstance(v, float))
+        owners[name] = ("optimizer", varies)
+    owners[schedule.name] = ("schedule", tuple(schedule.numbers))
+    taken: dict[tuple[str, str], str] = {}
+    for key in keys:
+        name, _, last = key.rpartition(".")
+        if last in COLUMNS:
+            raise UsageError(f"{key} cannot be an axis: results have a column of that name")
+        having = {n: kind for n, (kind, ks) in owners.items() if last in ks and name in ("", n)}
+        if not having:
+            raise UsageError(_unowned(key, name, last, owners, objectives, optimizers))
+        if len(set(having.values())) > 1:
+            choice = " or ".join(f"grid.{n}.{last}" for n in having)
+            raise UsageError(f"{last} is a number of {' and of '.join(having)}: type {choice}")
+        for owner in having:
+            other = taken.setdefault((owner, last), key)
+            if other != key:
+                raise UsageError(f"{other} and {key} both give {last} of {owner}: keep one")
+
+
+def _unowned(key, name, last, owners, objectives, optimizers) -> str:
+    """Why nothing selected has the number `key`, and what to type instead."""
+    if name and name not in owners:
+        return f"{name!r} is not selected{nearest(name, owners)} (grid.{key})"
+    selected = sorted({k for _, ks in owners.values() for k in ks})
+    structure = [
+        f"{group}.{n}.{last}"
+        for group, cards in (
+            ("objective", {n: vars(o) for n, o in objectives.items()}),
+            ("optimizer", optimizers),
+        )
+        for n, card in cards.items()
+        if last in card
+    ]
+    if structure:
+        return f"{last} chooses the program and is no axis: set {structure[0]}=VALUE"
+    hint = nearest(last, selected)
+    if not hint:
+        names = catalogue.choices("optimizer")
+        elsewhere = [n for n in names if last in catalogue.optimizer_card(n)]
+        first = "sgd" if "sgd" in elsewhere else next(iter(elsewhere), None)
+        hint = f"; {first} has it: type optimizer={first}" if first else ""
+    whose = ", ".join(n for n, (_, ks) in owners.items() if ks)
+    return f"no number {last!r} in {whose}{hint} (there: {', '.join(selected)})"
+
+
+def bound(key: str, value: Any) -> float | tuple[float, ...]:
+    """An end of a box: one number, or one per dimension."""
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return tuple(number(key, v) for v in value)
+    return number(key, value)
+
+
+def points(value: Any) -> Any:
+    """Starting points [N][D] as floats; a single point may leave out the outer brackets."""
+    if isinstance(value, np.ndarray):
+        return value.astype(np.float64)
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise UsageError(f"start.points={value}: type 'start.points=[[3,3],[-2,0]]'")
+    rows = [value] if value and not isinstance(value[0], Sequence) else value
+    if any(isinstance(row, str) or not isinstance(row, Sequence) for row in rows):
+        raise UsageError(f"start.points={value}: type 'start.points=[[3,3],[-2,0]]'")
+    return [[number("start.points", v) for v in row] for row in rows]

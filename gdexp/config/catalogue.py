@@ -1,0 +1,98 @@
+"""Which names there are, and their cards. Everything is found by looking, nothing is listed."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from gdexp import base, schedules, starts
+
+# Cards of objectives that are not files of the package: a formula, and a function in a file.
+USER_CARDS: Mapping[str, Mapping[str, Any]] = {
+    "expr": {"formula": None, "variables": None, "parameters": {}, "low": -5.0, "high": 5.0},
+    "file": {"path": None, "dim": None, "parameters": {}, "low": -5.0, "high": 5.0},
+}
+
+
+def conf_directory() -> Path:
+    """The folder of the catalogue: inside an installed package, beside it in a checkout."""
+    inside = Path(__file__).parents[1] / "conf"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "conf"
+
+
+def sweep_directories() -> list[Path]:
+    """The folders whose sweep/ may hold deltas: this package's, ./conf and $GDEXP_CONF."""
+    own = [Path.cwd() / "conf"]
+    if os.environ.get("GDEXP_CONF"):
+        own.append(Path(os.environ["GDEXP_CONF"]).expanduser())
+    package = conf_directory().resolve()
+    return [package] + [d.resolve() for d in own if d.is_dir() and d.resolve() != package]
+
+
+@functools.cache
+def objectives() -> dict[str, type[base.Objective]]:
+    """Objectives by name."""
+    return base.discover("gdexp.objectives", base.Objective)
+
+
+@functools.cache
+def start_samplers() -> dict[str, type[starts.Start]]:
+    """Samplers of starting points by name."""
+    return base.discover("gdexp.starts", starts.Start)
+
+
+@functools.cache
+def schedule_kinds() -> dict[str, type[schedules.Schedule]]:
+    """Learning-rate schedules by name."""
+    return base.discover("gdexp.schedules", schedules.Schedule)
+
+
+def optimizer_path(name: str) -> Path:
+    """The file of an optimizer's card."""
+    return conf_directory() / "optimizer" / f"{name}.yaml"
+
+
+@functools.cache
+def optimizer_card(name: str) -> dict[str, Any]:
+    """An optimizer's card."""
+    return OmegaConf.to_container(OmegaConf.load(optimizer_path(name)))[name]
+
+
+def header(path: Path) -> str:
+    """The first comment of a card or sweep that is not Hydra's own."""
+    comments = (line[1:].strip() for line in path.read_text().splitlines() if line[:1] == "#")
+    return next((c for c in comments if c and not c.startswith("@package")), "")
+
+
+def sweeps() -> dict[str, Path]:
+    """Sweeps by name: sweep/NAME.yaml of each folder, this package's first."""
+    return {
+        path.stem: path
+        for folder in reversed(sweep_directories())
+        for path in sorted((folder / "sweep").glob("*.yaml"))
+    }
+
+
+def choices(group: str) -> list[str]:
+    """The names that GROUP=NAME takes."""
+    return {
+        "objective": lambda: [*objectives(), *USER_CARDS],
+        "optimizer": lambda: sorted(p.stem for p in optimizer_path("").parent.glob("*.yaml")),
+        "schedule": lambda: list(schedule_kinds()),
+        "start": lambda: list(start_samplers()),
+        "sweep": lambda: list(sweeps()),
+    }[group]()
+
+
+def cards() -> dict[tuple[str, str], dict[str, Any]]:
+    """Every card that lives in Python: (group, name) -> the node Hydra composes."""
+    found = {("objective", n): {n: base.card_of(c)} for n, c in objectives().items()}
+    found |= {("objective", n): {n: dict(card)} for n, card in USER_CARDS.items()}
+    for group, kinds in (("start", start_samplers()), ("schedule", schedule_kinds())):
+        found |= {(group, n): {"name": n, **base.card_of(c)} for n, c in kinds.items()}
+    return found

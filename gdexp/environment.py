@@ -1,0 +1,56 @@
+"""What made a sweep: versions, commit, device, CPU features. Read once, for the manifest."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+PACKAGES = ("gdexp", "jax", "jaxlib", "optax", "numpy", "scipy", "pyarrow", "hydra-core", "wandb")
+
+
+def describe(device: Any) -> dict[str, Any]:
+    """Plain values for the manifest; `device` is the jax.Device that ran the sweep."""
+    return {
+        "versions": {"python": platform.python_version(), **versions()},
+        "git_commit": git_commit(),
+        "device": {"platform": device.platform, "kind": device.device_kind},
+        "machine": platform.machine(),
+        "system": platform.system(),
+        "cpu_features": np.show_config(mode="dicts")["SIMD Extensions"].get("found", []),
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide bits or files."""
+    found = {}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def git_commit() -> str | None:
+    """The commit of the checkout this package lies in; None for an installed one."""
+    root = Path(__file__).parents[1]
+    if not (root / ".git").exists():
+        return None
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(root), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()

@@ -1,0 +1,100 @@
+"""What a user asked for, checked and typed. Made by config, read by every room after it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+
+from gdexp.base import Objective
+from gdexp.starts import Start
+
+
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+    """One selected optimizer: a card, split into what chooses the program and what a run holds."""
+
+    name: str
+    structure: Mapping[str, Any]  # flags, sizes, nulls: they choose the program
+    numbers: Mapping[str, float]  # may be axes
+
+
+@dataclasses.dataclass(frozen=True)
+class Schedule:
+    """How the learning rate changes with the number of updates: a factor of its value."""
+
+    name: str
+    structure: Mapping[str, Any]
+    numbers: Mapping[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Draw:
+    """A distribution from which each run draws its own value of a number."""
+
+    kind: Literal["loguniform", "uniform", "normal"]
+    a: float  # low, or the mean
+    b: float  # high, or the standard deviation
+
+
+@dataclasses.dataclass(frozen=True)
+class Stop:
+    """When a run ends; tested in the order of `base.Reason` before each update."""
+
+    max_steps: int = 1000
+    grad_tol: float = 1e-4  # Euclidean norm of the gradient, absolute; 0: never
+    f_tol: float | None = None  # change of f between two steps; None: off
+    escape_radius: float = 1e6  # times (1 + largest coordinate of x0)
+    max_value: float | None = None  # None: off
+    targets: tuple[float, ...] = ()  # [T]
+
+
+@dataclasses.dataclass(frozen=True)
+class Trace:
+    """Which runs keep their path, and how finely."""
+
+    every: int = 0  # 0: none
+    runs: tuple[int, ...] | None = None  # None: all
+
+
+@dataclasses.dataclass(frozen=True)
+class Wandb:
+    """How the sweep is told to Weights & Biases."""
+
+    mode: Literal["offline", "online", "disabled"] = "offline"
+    project: str = "gdexp"
+    name: str | None = None
+    group: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A sweep as asked for. Everything in it is checked: what follows need not check again."""
+
+    objectives: Mapping[str, Objective]
+    optimizers: Mapping[str, Optimizer]
+    schedule: Schedule
+    start: Start
+    grid: Mapping[str, np.ndarray]  # KEY as written -> float64 values
+    zip: tuple[tuple[str, ...], ...]  # keys that advance together
+    draw: Mapping[str, Draw]
+    replicates: int
+    stop: Stop
+    direction: Literal["minimize", "maximize"]
+    seed: int
+    dtype: Literal["float32", "float64"]
+    device: Literal["auto", "cpu", "gpu", "tpu"]
+    trace: Trace
+    wandb: Wandb
+    report: bool
+    prepare: bool
+    sweep: str | None  # the name of the +sweep= delta
+    config: Mapping[str, Any]  # the resolved tree, plain, as config.yaml holds it
+
+    @property
+    def sign(self) -> float:
+        """+1 to minimise, −1 to maximise: descents run on sign · f."""
+        return -1.0 if self.direction == "maximize" else 1.0

@@ -1,0 +1,169 @@
+"""The main job: plan, descend, store, tell. It knows the rooms and does no work of its own."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from gdexp import columns, environment, function, plan, store
+from gdexp.analysis.tally import Tally, outcome_counts
+from gdexp.engine import Engine
+from gdexp.experiment import Experiment
+from gdexp.plan import Plan, Tile
+from gdexp.results import Results
+from gdexp.sinks import Sink, Status
+
+TRACED_RUNS_A_PART = 1024
+
+
+def run(
+    experiment: Experiment, directory: Path | None, sinks: Iterable[type[Sink]] = ()
+) -> Results:
+    """Runs a sweep and returns its results.
+
+    Args:
+      experiment: what to run.
+      directory: where to write; None keeps everything in memory.
+      sinks: kinds of sink to tell; those that do not want this sweep are left out.
+
+    Raises:
+      UsageError: there is no device of the kind asked for.
+    """
+    began = time.perf_counter()
+    planned = plan.make(experiment)
+    engine = Engine(experiment, planned)
+    manifest = _manifest(experiment, planned, engine)
+    if directory:
+        store.write_config(directory, experiment.config)
+        store.write_manifest(directory, manifest)
+    results = Results(experiment=experiment, plan=planned, directory=directory, manifest=manifest)
+    if experiment.prepare:
+        return results
+    told = [kind(experiment, planned, directory) for kind in sinks if kind.wanted(experiment)]
+    with _closing(told):
+        tally = _descend(engine, results, told, began)
+        _trace(engine, results)
+        if planned.count == 1:
+            [results.path] = engine.trace([0], 1)
+        seconds = time.perf_counter() - began
+        results.summary = _summary(tally, engine, seconds)
+        _complete(manifest, engine, seconds)
+        if directory:
+            store.write_summary(directory, results.summary)
+            store.write_manifest(directory, manifest)
+        for sink in told:
+            sink.finish(results)
+    return results
+
+
+def _descend(engine: Engine, results: Results, sinks: list[Sink], began: float) -> Tally:
+    """Descends every tile, stores it and tells the sinks how far it is."""
+    tally = Tally(engine.plan, engine.experiment.sign)
+    total = engine.plan.count
+    for harvest in engine.run(engine.plan.tiles()):
+        reasons = tally.reasons + harvest.reasons
+        if harvest.ends is not None:
+            tally.groups[harvest.tile.group].add(harvest.tile.runs, harvest.ends)
+            table = columns.run_table(engine.experiment, engine.plan, harvest.tile, harvest.ends)
+            results.add_runs(harvest.tile.part, table)
+            results.manifest["tiles"].append(_tile_record(harvest.tile, table))
+        done = int(reasons[1:].sum())
+        status = Status(done, total, time.perf_counter() - began, outcome_counts(reasons))
+        for sink in sinks:
+            sink.progress(status)
+    return tally
+
+
+def _trace(engine: Engine, results: Results) -> None:
+    """Descends the runs whose path was asked for again, and stores what they passed through."""
+    asked = engine.experiment.trace
+    if not asked.every:
+        return
+    runs = range(engine.plan.count) if asked.runs is None else asked.runs
+    for part, first in enumerate(range(0, len(runs), TRACED_RUNS_A_PART)):
+        paths = engine.trace(runs[first : first + TRACED_RUNS_A_PART], asked.every)
+        results.add_traces(part, columns.trace_table(engine.experiment, paths))
+
+
+@contextlib.contextmanager
+def _closing(sinks: list[Sink]) -> Iterator[None]:
+    """Tells the sinks when the sweep is cut short, whatever cut it."""
+    try:
+        yield
+    except BaseException as error:
+        for sink in sinks:
+            sink.abort(error)
+        raise
+
+
+def _tile_record(tile: Tile, table: pa.Table) -> dict[str, Any]:
+    return {
+        "part": tile.part,
+        "first": tile.first,
+        "count": tile.count,
+        "sha256": columns.digest(table),
+    }
+
+
+def _manifest(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str, Any]:
+    """What is known before the first tile. Grid values are kept as bits, not as formulas."""
+    grid = {
+        key: base64.b64encode(values.astype("<f8").tobytes()).decode()
+        for key, values in experiment.grid.items()
+    }
+    code = {
+        name: function.digest(card["path"])
+        for name, card in experiment.config["objective"].items()
+        if name == "file" and isinstance(card, dict)
+    }
+    return {
+        "format": 1,
+        **environment.describe(engine.device),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "complete": False,
+        "runs": planned.count,
+        "groups": [
+            {
+                "objective": group.objective_name,
+                "optimizer": group.optimizer.name,
+                "first": group.first,
+                "shape": list(group.shape),
+                "axes": [list(axis.keys) for axis in group.axes],
+            }
+            for group in planned.groups
+        ],
+        "dtype": experiment.dtype,
+        "matmul_precision": "highest",
+        "grid": grid,  # KEY -> little-endian float64, base64
+        "code_sha256": code,
+        "programs": [],
+        "tiles": [],
+        "timings": {},
+    }
+
+
+def _complete(manifest: dict[str, Any], engine: Engine, seconds: float) -> None:
+    """What is known after the last tile."""
+    manifest["programs"] = [
+        {"group": i, "lanes": p.lanes, "sha256": p.digest, "compile_seconds": p.compile_seconds}
+        for i, p in sorted(engine.programs.items())
+    ]
+    manifest["timings"] = {
+        "total_seconds": seconds,
+        "compile_seconds": sum(p.compile_seconds for p in engine.programs.values()),
+    }
+    manifest["complete"] = True
+
+
+def _summary(tally: Tally, engine: Engine, seconds: float) -> dict[str, Any]:
+    found = tally.summary()
+    found["seconds"] = seconds
+    found["compile_seconds"] = sum(p.compile_seconds for p in engine.programs.values())
+    found["runs_per_second"] = found["runs"] / seconds
+    return found

@@ -1,0 +1,1 @@
+"""One file an objective: a frozen dataclass whose fields are its card."""

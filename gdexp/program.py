@@ -1,0 +1,62 @@
+"""A group as the functions of one run, and an experiment's rules as numbers."""
+
+from __future__ import annotations
+
+import math
+
+import jax
+import numpy as np
+
+from gdexp import optimizers
+from gdexp.base import discover
+from gdexp.descent import Problem, Rules
+from gdexp.experiment import Experiment
+from gdexp.plan import Group
+from gdexp.schedules import Schedule
+from gdexp.schedules.constant import Constant
+
+
+def problem(group: Group, sign: float) -> Problem:
+    """Objective and optimizer of a group, as functions of the numbers [P] that a run holds."""
+
+    def held(numbers: jax.Array, room: str) -> dict[str, jax.Array]:
+        return {n: numbers[i] for i, (r, n) in enumerate(group.names) if r == room}
+
+    def f(x, numbers):
+        return sign * group.objective.with_numbers(held(numbers, "objective"))(x)
+
+    def optimizer(numbers, key):
+        return optimizers.build(
+            group.optimizer.name,
+            group.optimizer.structure,
+            held(numbers, "optimizer"),
+            key=key,
+            schedule=_schedule(group.schedule.name, held(numbers, "schedule")),
+        )
+
+    return Problem(f, optimizer, optimizers.evaluations)
+
+
+def _schedule(name: str, numbers: dict[str, jax.Array]) -> Schedule | None:
+    """The factor by update count; None where there is none, so that no count is kept for it."""
+    factor = discover("gdexp.schedules", Schedule)[name](**numbers)
+    return None if isinstance(factor, Constant) else factor
+
+
+def rules(experiment: Experiment) -> Rules:
+    """Seed and stop tests as numbers; a test that is off can never hold."""
+    stop, dtype = experiment.stop, np.dtype(experiment.dtype).type
+    return Rules(
+        seed=words(np.int64(experiment.seed)),
+        max_steps=np.int32(stop.max_steps),
+        grad_tol=dtype(stop.grad_tol if stop.grad_tol > 0 else -1),
+        f_tol=dtype(stop.f_tol or 0),
+        escape_radius=dtype(stop.escape_radius),
+        max_value=dtype(math.inf if stop.max_value is None else stop.max_value),
+        targets=experiment.sign * np.asarray(stop.targets, dtype),
+    )
+
+
+def words(number: np.ndarray) -> np.ndarray:
+    """Whole numbers [...] as two 32-bit words each [..., 2], the high one first."""
+    return np.stack([number >> 32, number & 0xFFFFFFFF], axis=-1).astype(np.uint32)

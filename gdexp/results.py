@@ -1,0 +1,211 @@
+"""What a user holds after a sweep: tables, frames, the run that was asked for. A thin facade."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from gdexp import store
+from gdexp.base import Path, UsageError
+from gdexp.experiment import Experiment
+from gdexp.plan import Plan
+
+SPREAD_DIMENSIONS = 16  # x and x0 become columns of a frame up to this many
+
+
+class Results:
+    """The results of one sweep, in memory or in an output directory.
+
+    Attributes:
+      config: the resolved experiment, a plain tree.
+      manifest: what made it.
+      summary: counts by outcome, best run, thresholds, runs per second.
+      path: the states of a single run, step by step; None for a sweep.
+      directory: where the files are; None in memory.
+    """
+
+    def __init__(
+        self,
+        *,
+        directory: FilePath | None,
+        manifest: dict[str, Any],
+        experiment: Experiment | None = None,
+        plan: Plan | None = None,
+        config: Mapping[str, Any] | None = None,
+        summary: Mapping[str, Any] | None = None,
+    ):
+        self.directory = directory
+        self.manifest = manifest
+        self.config = experiment.config if experiment else config
+        self.summary = summary
+        self.path: Path | None = None
+        self._experiment, self._plan = experiment, plan
+        self._tables: dict[str, list[pa.Table]] = {store.RUNS: [], store.TRACES: []}
+
+    def __repr__(self) -> str:
+        where = self.directory or "in memory"
+        outcomes = (self.summary or {}).get("outcomes", {})
+        told = ", ".join(f"{n} {name}" for name, n in outcomes.items() if n)
+        return f"<gdexp.Results {where}: {self.manifest['runs']} runs: {told or 'not run yet'}>"
+
+    def add_runs(self, part: int, table: pa.Table) -> None:
+        """Takes the rows of a finished tile; they are on the disk when this returns."""
+        self._add(store.RUNS, part, table)
+
+    def add_traces(self, part: int, table: pa.Table) -> None:
+        """Takes the recorded states of some runs."""
+        self._add(store.TRACES, part, table)
+
+    @property
+    def runs(self) -> pa.Table:
+        """One row a run, in the order of their numbers."""
+        return self._read(store.RUNS)
+
+    def sample(self, most: int) -> pa.Table:
+        """At most `most` runs: all, or one chosen at random from each of `most` equal stretches.
+
+        The stretches are of run numbers, so the sample covers every axis evenly; the choice is
+        always the same. Reads part by part.
+        """
+        count = self.manifest["runs"]
+        edges = np.linspace(0, count, min(most, count) + 1)
+        chance = np.random.default_rng(0).random(len(edges) - 1)
+        chosen = np.unique((edges[:-1] + chance * np.diff(edges)).astype(np.int64))
+        taken = [b.take(np.flatnonzero(np.isin(b["run"], chosen))) for b in self._batches()]
+        return pa.Table.from_batches(taken)
+
+    @property
+    def traces(self) -> pa.Table:
+        """Recorded states (run, step, f, grad_norm, x); UsageError if none were asked for."""
+        if not self.config["trace"]["every"]:
+            raise UsageError("no traces were recorded: add trace.every=1")
+        return self._read(store.TRACES)
+
+    def to_pandas(self) -> Any:
+        """The runs as a pandas DataFrame; x0 and x as columns x0_0, x0_1, … up to 16 dimensions."""
+        _need("pandas")
+        table = self.runs
+        for name in ("x0", "x"):
+            values = table[name].combine_chunks()
+            widths = np.unique(np.diff(np.asarray(values.offsets)))
+            if len(widths) and widths.max() <= SPREAD_DIMENSIONS:
+                at = table.schema.get_field_index(name)
+                table = table.remove_column(at)
+                for i in range(int(widths.max())):
+                    table = table.add_column(at + i, f"{name}_{i}", _coordinate(values, i))
+        return table.to_pandas()
+
+    def to_xarray(self) -> Any:
+        """The runs as an xarray Dataset whose dimensions are the sweep's axes.
+
+        Dimensions that vary: objective and optimizer, the grid keys, start, replicate; x and x0
+        have a dimension `dim`. Where groups have different axes, a DataTree with one Dataset per
+        objective/optimizer.
+        """
+        xarray = _need("xarray")
+        runs, groups = self.runs, self.manifest["groups"]
+        made = {
+            f"{g['objective']}/{g['optimizer']}": _dataset(
+                xarray, runs.slice(g["first"], int(np.prod(g["shape"], dtype=np.int64))), g
+            )
+            for g in groups
+        }
+        alike = {json.dumps([g["shape"], g["axes"]]) for g in groups}
+        widths = {d.sizes.get("dim") for d in made.values()}
+        if len(alike) > 1 or len(widths) > 1:
+            return xarray.DataTree.from_dict(made)
+        names = ("objective", "optimizer")
+        indexed = [
+            d.assign_coords({n: g[n] for n in names}).expand_dims(names)
+            for d, g in zip(made.values(), groups, strict=True)
+        ]
+        found = (
+            xarray.combine_by_coords(indexed, combine_attrs="drop")
+            if len(indexed) > 1
+            else indexed[0]
+        )
+        order = [list(dict.fromkeys(g[n] for g in groups)) for n in names]
+        return found.sel(objective=order[0], optimizer=order[1])
+
+    def _add(self, folder: str, part: int, table: pa.Table) -> None:
+        if self.directory:
+            store.write_part(self.directory, folder, part, table)
+        else:
+            self._tables[folder].append(table)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        """The runs, some at a time."""
+        if self.directory:
+            return store.parts(self.directory, store.RUNS).to_batches()
+        return itertools.chain.from_iterable(t.to_batches() for t in self._tables[store.RUNS])
+
+    def _read(self, folder: str) -> pa.Table:
+        if self.directory:
+            return store.parts(self.directory, folder).to_table().combine_chunks()
+        if not self._tables[folder]:
+            raise UsageError("nothing has been run yet")
+        return pa.concat_tables(self._tables[folder]).combine_chunks()
+
+
+def load(directory: str | FilePath) -> Results:
+    """The results in an output directory; rows are read when they are asked for.
+
+    Raises:
+      UsageError: the folder holds no results.
+    """
+    directory = FilePath(directory)
+    has_summary = (directory / store.SUMMARY).exists()
+    return Results(
+        directory=directory,
+        config=store.read_config(directory),
+        manifest=store.read_json(directory, store.MANIFEST),
+        summary=store.read_json(directory, store.SUMMARY) if has_summary else None,
+    )
+
+
+def _coordinate(values: pa.ListArray, i: int) -> pa.Array:
+    """Column i of a list column; null where a row is shorter."""
+    offsets = np.asarray(values.offsets)
+    inside = np.diff(offsets) > i
+    flat = np.asarray(values.values)
+    picked = flat[np.where(inside, offsets[:-1] + i, 0)] if len(flat) else np.zeros(len(inside))
+    return pa.array(picked, mask=~inside)
+
+
+def _dataset(xarray: Any, rows: pa.Table, group: Mapping[str, Any]) -> Any:
+    """One group's runs along its axes."""
+    dims = [*("+".join(keys) for keys in group["axes"]), "start", "replicate"]
+    shape = group["shape"]
+    keys = {key: i for i, axis in enumerate(group["axes"]) for key in axis}
+    data, coords = {}, {}
+    for name in rows.column_names:
+        column = rows[name].combine_chunks()
+        if name in ("objective", "optimizer"):
+            continue
+        if pa.types.is_list(column.type):
+            values = np.asarray(column.flatten().fill_null(-1)).reshape(*shape, -1)
+            data[name] = ([*dims, "dim" if name in ("x", "x0") else "target"], values)
+        elif name in keys:
+            axis = keys[name]
+            first = [0] * len(shape)
+            first[axis] = slice(None)
+            coords[name] = (dims[axis], np.asarray(column).reshape(shape)[tuple(first)])
+        elif name in ("start", "replicate"):
+            coords[name] = np.arange(shape[dims.index(name)])
+        elif column.null_count < len(column):
+            values = column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+            data[name] = (dims, values.to_numpy(zero_copy_only=False).reshape(shape))
+    return xarray.Dataset(data, coords)
+
+
+def _need(package: str) -> Any:
+    try:
+        return __import__(package)
+    except ImportError:
+        raise UsageError(f"this needs {package}: pip install 'gdexp[frames]'") from None

@@ -1,0 +1,181 @@
+"""What a person sees: a progress bar while it runs, a table when it is done."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from gdexp.base import Outcome, Path
+from gdexp.sinks import Sink, Status
+
+COLOURS = {
+    Outcome.CONVERGED: "green",
+    Outcome.DIVERGED: "red",
+    Outcome.STALLED: "magenta",
+    Outcome.CYCLING: "blue",
+    Outcome.UNFINISHED: "yellow",
+}
+PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
+MOST_STATES = 16  # of a path that are printed
+
+
+class Terminal(Sink):
+    """Progress on standard error, results on standard output."""
+
+    def __init__(self, experiment, plan, directory):
+        super().__init__(experiment, plan, directory)
+        # a file or a pipe has no width: a table is not to be cut to a guess of it
+        self.console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+        self.errors = Console(stderr=True, highlight=False)
+        self.bar: Progress | None = None
+        self.told = time.monotonic()
+
+    def progress(self, status: Status) -> None:
+        """Moves the bar; where there is no terminal, a plain line now and then."""
+        if self.errors.is_terminal:
+            self._bar().update(0, completed=status.done, told=_status(status, rich=True))
+        elif time.monotonic() - self.told > PLAIN_SECONDS:
+            self.told = time.monotonic()
+            print(f"gdexp: {_status(status, rich=False)}", file=sys.stderr, flush=True)
+
+    def finish(self, results: Any) -> None:
+        """The table, where the results are, and what to type next."""
+        self._stop()
+        if results.path is not None:
+            self.console.print(path_table(results.path))
+        self.console.print(summary_table(results.summary))
+        for line in closing(results):
+            # never wrapped: a path or command that is cut in two cannot be copied
+            self.console.print(line, soft_wrap=True)
+
+    def abort(self, error: BaseException) -> None:
+        """Leaves the terminal as it was, and says what is kept."""
+        self._stop()
+        if isinstance(error, KeyboardInterrupt | SystemExit) and self.directory:
+            self.errors.print(f"finished tiles are in {self.directory}", soft_wrap=True)
+
+    def _bar(self) -> Progress:
+        if self.bar is None:
+            told = TextColumn("{task.fields[told]}")
+            self.bar = Progress(BarColumn(24), told, console=self.errors, transient=True)
+            self.bar.add_task("", total=self.plan.count, told="compiling")
+            self.bar.start()
+        return self.bar
+
+    def _stop(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+
+def summary_table(summary: Mapping[str, Any]) -> Table:
+    """A row per objective and optimizer."""
+    groups = summary["groups"]
+    turns = {(t["objective"], t["optimizer"]): t["learning_rate"] for t in summary["thresholds"]}
+    shown = [o for o in Outcome if any(g["outcomes"][o] for g in groups)]
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("objective × optimizer", style="cyan", no_wrap=True)
+    table.add_column("runs", justify="right", no_wrap=True)
+    for outcome in shown:
+        table.add_column(outcome, justify="right", style=COLOURS[outcome])
+    table.add_column("best f", justify="right", no_wrap=True)
+    table.add_column("steps", justify="right")
+    if turns:
+        table.add_column("learning rate at the turn", justify="right")
+    for group in groups:
+        turn = turns.get((group["objective"], group["optimizer"]))
+        table.add_row(
+            f"{group['objective']} × {group['optimizer']}",
+            f"{group['runs']:,}",
+            *(_share(group["outcomes"][o], group["runs"]) for o in shown),
+            _number(group["best"]["f"]),
+            _number(group["median_steps"]),
+            *([f"{turn[0]:.4g} to {turn[1]:.4g}" if turn else "–"] if turns else []),
+        )
+    return table
+
+
+def path_table(path: Path) -> Table:
+    """The states of one run, at most MOST_STATES of them, evenly spaced."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("step", "x", "f", "|gradient|"):
+        table.add_column(name, justify="left" if name == "x" else "right")
+    last = len(path.step) - 1
+    for i in sorted({round(i * last / (MOST_STATES - 1)) for i in range(MOST_STATES)}):
+        f, norm = float(path.f[i]), float(path.grad_norm[i])
+        table.add_row(str(path.step[i]), _point(path.x[i]), f"{f:.7g}", f"{norm:.3g}")
+    table.add_row("", f"{path.outcome} ({path.reason.label})", style=COLOURS[path.outcome])
+    return table
+
+
+def closing(results: Any) -> Iterator[str]:
+    """How to read the table, speed, place, and what to type next."""
+    summary = results.summary
+    yield ""
+    if any(group["median_steps"] is not None for group in summary["groups"]):
+        yield "[dim]steps: the median of converged runs[/]"
+    if summary["thresholds"]:
+        yield "[dim]the turn: below it most runs do not diverge, from there on most do[/]"
+    yield (
+        f"{summary['runs']:,} {'run' if summary['runs'] == 1 else 'runs'} in "
+        f"{summary['seconds']:.1f} s ({summary['runs_per_second']:,.0f} runs/s, "
+        f"{summary['compile_seconds']:.1f} s of it compiling)"
+    )
+    if results.directory:
+        folder = _relative(results.directory)
+        yield f"results: {folder}"
+        yield f'in Python: gdexp.load("{folder}").runs'
+
+
+def _relative(directory: FilePath) -> FilePath:
+    """A folder as one would type it here."""
+    here = FilePath.cwd()
+    return directory.relative_to(here) if directory.is_relative_to(here) else directory
+
+
+def _status(status: Status, *, rich: bool) -> str:
+    """Runs done, runs a second, time left, outcomes so far."""
+    rate = status.runs_per_second
+    left = (status.total - status.done) / rate if rate else math.inf
+    parts = [f"{status.done:,}/{status.total:,} runs", f"{rate:,.0f} runs/s", f"{_time(left)} left"]
+    for name, count in status.outcomes.items():
+        if count:
+            text = f"{name} {_share(count, status.done)}"
+            parts.append(f"[{COLOURS[Outcome(name)]}]{text}[/]" if rich else text)
+    return " · ".join(parts)
+
+
+def _time(seconds: float) -> str:
+    if not math.isfinite(seconds):
+        return "?"
+    minutes, seconds = divmod(round(seconds), 60)
+    return (
+        f"{minutes // 60}:{minutes % 60:02}:{seconds:02}"
+        if minutes >= 60
+        else f"{minutes}:{seconds:02}"
+    )
+
+
+def _share(count: int, total: int) -> str:
+    """A share in per cent; never 0 % or 100 % for what is not none or all."""
+    if count in (0, total):
+        return "–" if count == 0 else "100 %"
+    return f"{min(max(100 * count / total, 0.1), 99.9):.1f} %"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.7g}"
+
+
+def _point(x: np.ndarray) -> str:
+    shown = ", ".join(f"{v:.7g}" for v in x[:4])
+    return f"({shown}{', …' if len(x) > 4 else ''})"

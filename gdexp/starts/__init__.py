@@ -1,0 +1,74 @@
+"""Where runs begin: one file a sampler, a frozen dataclass whose fields are its card.
+
+A sampler gives any point from its index alone, so that a tile in the middle of a sweep of 10⁸
+starts costs what the first one does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+import numpy as np
+
+from gdexp.base import Space, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class Start:
+    """A sampler of starting points."""
+
+    name: ClassVar[str]
+
+    def count(self, dim: int) -> int:
+        """How many points there are in `dim` dimensions."""
+        raise NotImplementedError
+
+    def at(self, index: np.ndarray, space: Space, seed: int) -> np.ndarray:
+        """The points [N, D], float64, with the given numbers `index` [N]."""
+        raise NotImplementedError
+
+    def check(self, space: Space) -> None:
+        """Raises UsageError if this sampler cannot serve an objective in `space`."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BoxStart(Start):
+    """A sampler of `num` points in a box: the objective's domain unless `low`, `high` are given."""
+
+    num: int = 100
+    low: Any = None  # a number for all dimensions, or one per dimension
+    high: Any = None
+
+    def count(self, dim: int) -> int:
+        return self.num
+
+    def box(self, space: Space) -> tuple[np.ndarray, np.ndarray]:  # [D], [D]
+        """The corners of the box."""
+        low, high = (
+            np.broadcast_to(np.asarray(own if given is None else given, np.float64), (space.dim,))
+            for given, own in ((self.low, space.low), (self.high, space.high))
+        )
+        return low, high
+
+    def check(self, space: Space) -> None:
+        for key in ("low", "high"):
+            given = getattr(self, key)
+            if given is not None and np.ndim(given) == 1 and len(given) != space.dim:
+                raise UsageError(
+                    f"start.{key} has {len(given)} numbers, the objective has {space.dim} "
+                    f"dimensions: give one number for all, or {space.dim}"
+                )
+        low, high = self.box(space)
+        if not (low <= high).all():
+            raise UsageError(f"start.low={low.tolist()} is above start.high={high.tolist()}")
+        if self.count(space.dim) > 2**62:
+            raise UsageError(
+                f"start.num={self.num} means {self.num}^{space.dim} points: lower start.num, or "
+                "type start=uniform or start=sobol"
+            )
+
+    def scaled(self, unit: np.ndarray, space: Space) -> np.ndarray:
+        """Points of the unit cube [N, D] placed in the box."""
+        low, high = self.box(space)
+        return low + unit * (high - low)

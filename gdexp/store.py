@@ -1,0 +1,110 @@
+"""The output directory: what is written there, and reading it back lazily.
+
+Every file is written whole under another name and then renamed, so that a reader sees a finished
+file or none. A tile's part counts by the hash of its contents, kept in the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+import yaml
+
+from gdexp.base import UsageError
+
+MANIFEST, CONFIG, SUMMARY = "manifest.json", "config.yaml", "summary.json"
+RUNS, TRACES = "runs", "traces"
+MOST_CONFIG_BYTES = 2**20  # of a saved config that is read back
+
+
+def claim(directory: FilePath) -> None:
+    """Raises UsageError if `directory` cannot take a new sweep."""
+    for parent in (directory, *directory.parents):
+        if parent.exists():
+            if not parent.is_dir():
+                raise UsageError(f"{parent} is a file, not a folder: type hydra.run.dir=NEW_FOLDER")
+            if not os.access(parent, os.W_OK):
+                raise UsageError(f"{parent} cannot be written: type hydra.run.dir=NEW_FOLDER")
+            break
+    if (directory / MANIFEST).exists() or (directory / RUNS).exists():
+        raise UsageError(f"{directory} already holds a sweep: type hydra.run.dir=NEW_FOLDER")
+
+
+def write_config(directory: FilePath, config: Mapping[str, Any]) -> None:
+    """config.yaml: the resolved experiment as plain YAML."""
+    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
+    _write(directory / CONFIG, text.encode())
+
+
+def write_manifest(directory: FilePath, manifest: Mapping[str, Any]) -> None:
+    """manifest.json: what made the sweep."""
+    _write(directory / MANIFEST, json.dumps(manifest, indent=1).encode())
+
+
+def write_summary(directory: FilePath, summary: Mapping[str, Any]) -> None:
+    """summary.json: what was found. A number that is not finite is null."""
+    _write(directory / SUMMARY, json.dumps(summary, indent=1, allow_nan=False).encode())
+
+
+def write_part(directory: FilePath, folder: str, part: int, table: pa.Table) -> FilePath:
+    """One part of runs/ or traces/."""
+    path = directory / folder / f"part-{part:06d}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    # page checksums: without them, most flipped bits read back silently as other numbers
+    pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+    _commit(temporary, path)
+    return path
+
+
+def read_json(directory: FilePath, name: str) -> dict[str, Any]:
+    """manifest.json or summary.json; UsageError if it is not there."""
+    try:
+        return json.loads((directory / name).read_text())
+    except FileNotFoundError:
+        raise UsageError(f"{directory} holds no {name}: it is not a gdexp output folder") from None
+
+
+def read_config(directory: FilePath) -> dict[str, Any]:
+    """config.yaml as plain values, by the safe loader."""
+    path = directory / CONFIG
+    if not path.is_file():
+        raise UsageError(f"{directory} holds no {CONFIG}: it is not a gdexp output folder")
+    if path.stat().st_size > MOST_CONFIG_BYTES:
+        raise UsageError(f"{path} is larger than {MOST_CONFIG_BYTES} bytes: it is not read")
+    return yaml.safe_load(path.read_text())
+
+
+def parts(directory: FilePath, folder: str) -> ds.Dataset:
+    """The rows of runs/ or traces/, read when asked for and checked against their checksums."""
+    files = sorted((directory / folder).glob("part-*.parquet"))
+    fragments = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
+    return ds.dataset(files, format=ds.ParquetFileFormat(default_fragment_scan_options=fragments))
+
+
+def _write(path: FilePath, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _beside(path)
+    with open(temporary, "wb") as file:
+        file.write(content)
+    _commit(temporary, path)
+
+
+def _beside(path: FilePath) -> FilePath:
+    """A name of its own beside `path`: no two writers share one."""
+    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+
+
+def _commit(temporary: FilePath, path: FilePath) -> None:
+    """Puts a whole file in its place; it is on the disk before its name is."""
+    with open(temporary, "rb+") as file:
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
