@@ -197,9 +197,9 @@ def check(experiment: Experiment, plan: Plan) -> None:
     for group in plan.groups:
         with settings(experiment):
             rules = program.rules(experiment)
-            queue = _queue(group, np.array([group.first]), rules.grad_tol.dtype)
+            problem = program.problem(group, experiment.sign)
             try:
-                lanes.trial(program.problem(group, experiment.sign), rules, queue)
+                lanes.trial(problem, rules, group.space.dim, len(group.names))
             except UsageError:
                 raise
             except Exception as error:  # whatever a card's values make optax or a function raise

@@ -128,8 +128,10 @@ def blank(problem: Problem, rules: Rules, queue: Queue, lanes: int) -> Work:
     return Work(asleep, np.full(lanes, rows, np.int32), ends, np.int32(0), np.int32(0))
 
 
-def trial(problem: Problem, rules: Rules, queue: Queue) -> None:
+def trial(problem: Problem, rules: Rules, dim: int, numbers: int) -> None:
     """Traces one run's first step, so that what cannot be built raises before anything is made."""
-    one = [jnp.zeros(a.shape[1:], a.dtype) for a in queue[:3]]
+    dtype = rules.grad_tol.dtype
+    shapes = [((dim,), dtype), ((numbers,), dtype), ((2,), np.uint32)]
+    one = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
     run = jax.eval_shape(functools.partial(descent.init, problem, rules), *one)
     jax.eval_shape(functools.partial(descent.step, problem, rules), run)

@@ -23,7 +23,8 @@ class Sobol(BoxStart):
         index = np.asarray(index, np.int64)
         first, last = int(index.min()), int(index.max())
         sequence = qmc.Sobol(space.dim, scramble=True, rng=np.random.default_rng(seed))
-        sequence.fast_forward(first)  # 2 ns a point
+        if first:
+            sequence.fast_forward(first)  # 2 ns a point
         return self.scaled(sequence.random(last - first + 1)[index - first], space)
 
     def check(self, space):
