@@ -89,7 +89,9 @@ def _run(arguments: Sequence[str]) -> int:
     for (group, name), node in catalogue.cards().items():
         ConfigStore.instance().store(group=group, name=name, node=node)
     # the microseconds of two processes started together can agree: an identity of our own cannot
-    OmegaConf.register_new_resolver("gdexp.id", lambda: secrets.token_hex(3), use_cache=True)
+    OmegaConf.register_new_resolver(
+        "gdexp.id", lambda: secrets.token_hex(3), use_cache=True, replace=True
+    )
     os.environ["HYDRA_FULL_ERROR"] = "1"  # its errors reach the catch below, not the terminal
     started = False
 

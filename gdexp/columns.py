@@ -8,18 +8,21 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 
-from gdexp.base import Ends, Path, Reason
+from gdexp.base import Ends, Outcome, Path, Reason
 from gdexp.experiment import Experiment
 from gdexp.plan import Plan, Tile
 
 NAME = pa.dictionary(pa.int32(), pa.string())
-LABELS = [reason.label for reason in Reason]
-OUTCOMES = [reason.outcome or "" for reason in Reason]
+ENDINGS = list(Reason)[1:]  # without RUNNING: a stored run has ended
+REASONS = [reason.label for reason in ENDINGS]
+OUTCOMES = list(Outcome)
+OUTCOME_OF = np.array([OUTCOMES.index(reason.outcome) for reason in ENDINGS])
 
 
 def run_schema(experiment: Experiment, plan: Plan) -> pa.Schema:
     """The columns of runs/part-*.parquet. `steps_to_target` is there if targets were asked for."""
     real = pa.from_numpy_dtype(experiment.dtype)
+    point = _list_of(real)
     fields = [
         ("run", pa.int64()),
         ("objective", NAME),
@@ -27,8 +30,8 @@ def run_schema(experiment: Experiment, plan: Plan) -> pa.Schema:
         *((key, pa.float64()) for key in plan.keys),
         ("start", pa.int64()),
         ("replicate", pa.int64()),
-        ("x0", pa.list_(real)),
-        ("x", pa.list_(real)),
+        ("x0", point),
+        ("x", point),
         ("f0", real),
         ("f", real),
         ("f_best", real),
@@ -40,7 +43,7 @@ def run_schema(experiment: Experiment, plan: Plan) -> pa.Schema:
         ("period", pa.int32()),
     ]
     if experiment.stop.targets:
-        fields.append(("steps_to_target", pa.list_(pa.int32())))
+        fields.append(("steps_to_target", _list_of(pa.int32())))
     return pa.schema(fields)
 
 
@@ -49,8 +52,7 @@ def run_table(experiment: Experiment, plan: Plan, tile: Tile, ends: Ends) -> pa.
     group, runs = plan.groups[tile.group], tile.runs
     keys = group.keys(runs)
     count = len(runs)
-    outcomes = list(dict.fromkeys(OUTCOMES))
-    place = np.array([outcomes.index(o) for o in OUTCOMES], np.int32)
+    ending = ends.reason - 1
     columns = {
         "run": runs,
         "objective": _names([group.objective_name], np.zeros(count, np.int32)),
@@ -66,8 +68,8 @@ def run_table(experiment: Experiment, plan: Plan, tile: Tile, ends: Ends) -> pa.
         "grad_norm": ends.grad_norm,
         "steps": ends.steps,
         "evaluations": ends.evaluations,
-        "outcome": _names(outcomes, place[ends.reason]),
-        "reason": _names(LABELS, ends.reason),
+        "outcome": _names(OUTCOMES, OUTCOME_OF[ending]),
+        "reason": _names(REASONS, ending),
         "period": pa.nulls(count, pa.int32()),
     }
     if experiment.stop.targets:
@@ -84,7 +86,7 @@ def trace_schema(experiment: Experiment) -> pa.Schema:
             ("step", pa.int32()),
             ("f", real),
             ("grad_norm", real),
-            ("x", pa.list_(real)),
+            ("x", _list_of(real)),
         ]
     )
 
@@ -108,12 +110,20 @@ def trace_table(experiment: Experiment, paths: Iterable[Path]) -> pa.Table:
 
 
 def digest(table: pa.Table) -> str:
-    """The sha256 of a table's contents: names, types and values, however it is stored."""
-    found = hashlib.sha256(str(table.schema.remove_metadata()).encode())
+    """The sha256 of a table's contents: names, types and values, however they are stored."""
+    fields = [f"{field.name} {_type(field.type)}" for field in table.schema]
+    found = hashlib.sha256("\n".join([str(table.num_rows), *fields]).encode())
     for column in table.columns:
         for values in _flat(column.combine_chunks()):
             found.update(values)
     return found.hexdigest()
+
+
+def _type(type: pa.DataType) -> str:
+    """A type without what is left to storage: dictionaries, and names inside lists."""
+    if pa.types.is_dictionary(type):
+        return _type(type.value_type)
+    return f"list {_type(type.value_type)}" if pa.types.is_list(type) else str(type)
 
 
 def _flat(values: pa.Array) -> Iterable[bytes]:
@@ -121,13 +131,23 @@ def _flat(values: pa.Array) -> Iterable[bytes]:
     if pa.types.is_dictionary(values.type):
         values = values.cast(pa.string())
     if pa.types.is_list(values.type):
+        yield _validity(values)
         yield np.diff(np.asarray(values.offsets)).tobytes()
         values = values.flatten()
-    yield np.packbits(np.asarray(values.is_valid())).tobytes()
+    yield _validity(values)
     if pa.types.is_string(values.type):
         yield "\0".join(values.fill_null("").to_pylist()).encode()
     else:
         yield np.ascontiguousarray(np.asarray(values.fill_null(0))).tobytes()
+
+
+def _validity(values: pa.Array) -> bytes:
+    return np.packbits(np.asarray(values.is_valid())).tobytes()
+
+
+def _list_of(type: pa.DataType) -> pa.ListType:
+    """A list as Parquet names its parts, so that what is read back has the type written."""
+    return pa.list_(pa.field("element", type))
 
 
 def _names(names: list[str], place: np.ndarray) -> pa.DictionaryArray:

@@ -138,21 +138,17 @@ def euclidean(gradient: Array) -> Array:
 
     A plain sum of squares overflows float32 at 1.8e19 and loses digits below 1e-19, and a blow-up
     is what we look at. So it is formed at three scales, exact powers of two, and the one that
-    fits is taken (Blue, ACM TOMS 4 (1978) 15): no branch, no division.
+    fits is taken (Blue, ACM TOMS 4 (1978) 15): no branch, no division of the components.
     """
-    scale, low, high = _SCALES[gradient.dtype.name]
-    plain, large, small = (jnp.sum((gradient * s) ** 2) for s in (1.0, 1 / scale, scale))
-    fits, too_small = plain <= high, plain < low  # both false for NaN, the first for infinity
+    limits = jnp.finfo(gradient.dtype)
+    scale = jnp.asarray(2.0 ** (limits.maxexp // 2 + 8), gradient.dtype)
+    # without the barrier XLA takes (g s)² for g² s² and folds s², which overflows
+    scale = jax.lax.optimization_barrier(scale)
+    plain, large, small = (jnp.sum((gradient * s) ** 2) for s in (1, 1 / scale, scale))
+    fits = plain <= limits.max / 2  # false for infinity and NaN
+    too_small = plain < 2.0 ** (limits.minexp + 2 * limits.nmant)  # terms may have been lost
     squares = jnp.where(too_small, small, jnp.where(fits, plain, large))
-    unscale = jnp.where(too_small, 1 / scale, jnp.where(fits, 1.0, scale))
-    return jnp.sqrt(squares) * unscale.astype(gradient.dtype)
-
-
-# dtype -> scale, and the sums of squares between which none of their terms is lost
-_SCALES = {
-    "float32": (2.0**70, 2.0**-76, 2.0**127),
-    "float64": (2.0**520, 2.0**-900, 2.0**1023),
-}
+    return jnp.sqrt(squares) * jnp.where(too_small, 1 / scale, jnp.where(fits, 1, scale))
 
 
 def first_true(*tests: tuple[Reason, Array]) -> Array:

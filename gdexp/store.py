@@ -6,10 +6,11 @@ file or none. A tile's part counts by the hash of its contents, kept in the mani
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -58,10 +59,9 @@ def write_part(directory: FilePath, folder: str, part: int, table: pa.Table) -> 
     """One part of runs/ or traces/."""
     path = directory / folder / f"part-{part:06d}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    # page checksums: without them, most flipped bits read back silently as other numbers
-    pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
-    _commit(temporary, path)
+    with _whole(path) as temporary:
+        # page checksums: without them, most flipped bits read back silently as other numbers
+        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
     return path
 
 
@@ -85,26 +85,30 @@ def read_config(directory: FilePath) -> dict[str, Any]:
 
 def parts(directory: FilePath, folder: str) -> ds.Dataset:
     """The rows of runs/ or traces/, read when asked for and checked against their checksums."""
-    files = sorted((directory / folder).glob("part-*.parquet"))
+    found = (directory / folder).glob("part-*.parquet")
+    files = sorted(found, key=lambda path: (len(path.name), path.name))  # a million parts or more
     fragments = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     return ds.dataset(files, format=ds.ParquetFileFormat(default_fragment_scan_options=fragments))
 
 
 def _write(path: FilePath, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _beside(path)
-    with open(temporary, "wb") as file:
-        file.write(content)
-    _commit(temporary, path)
+    with _whole(path) as temporary:
+        temporary.write_bytes(content)
 
 
-def _beside(path: FilePath) -> FilePath:
-    """A name of its own beside `path`: no two writers share one."""
-    return path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+@contextlib.contextmanager
+def _whole(path: FilePath) -> Iterator[FilePath]:
+    """A name beside `path` to write to: no two writers share one, and it is gone afterwards.
 
-
-def _commit(temporary: FilePath, path: FilePath) -> None:
-    """Puts a whole file in its place; it is on the disk before its name is."""
-    with open(temporary, "rb+") as file:
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    What was written takes the place of `path` once it is whole and on the disk; if anything fails,
+    neither it nor the temporary file is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -32,7 +32,7 @@ class GroupTally:
     tried: np.ndarray | None = None  # [n]
 
     def add(self, runs: np.ndarray, ends: Ends) -> None:
-        """Counts some runs of the group."""
+        """Counts some runs of the group, in the order of their numbers."""
         self.reasons += np.bincount(ends.reason, minlength=len(Reason))
         converged = np.isin(ends.reason, (Reason.GRAD_TOL, Reason.F_TOL))
         values, counts = np.unique(ends.steps[converged], return_counts=True)
@@ -47,10 +47,11 @@ class GroupTally:
             self.diverged += np.bincount(place[DIVERGED[ends.reason]], minlength=len(rates))
 
     def _best(self, runs: np.ndarray, ends: Ends) -> None:
-        """Keeps the best end among runs that did not diverge; the first of equals."""
+        """Keeps the best end among runs that did not diverge; the first run of equals."""
         f = np.where(DIVERGED[ends.reason] | np.isnan(ends.f), np.inf, self.sign * ends.f)
         i = int(np.argmin(f))
-        if np.isfinite(f[i]) and not f[i] >= self.sign * self.best_f:
+        kept = (math.inf, 0) if self.best_run is None else (self.sign * self.best_f, self.best_run)
+        if (f[i], runs[i]) < kept:
             self.best_f, self.best_run = float(ends.f[i]), int(runs[i])
             self.best_x = ends.x[i].tolist()
 
@@ -137,8 +138,8 @@ def outcome_counts(reasons: np.ndarray) -> dict[str, int]:
 def learning_rates(group: Group) -> tuple[int | None, np.ndarray | None]:
     """Which axis of a group is the learning rate, and its values [n]."""
     for i, axis in enumerate(group.axes):
-        for (_, name), values in zip(axis.numbers, axis.values, strict=True):
-            if name == "learning_rate":
+        for number, values in zip(axis.numbers, axis.values, strict=True):
+            if number == ("optimizer", "learning_rate"):
                 return i, values
     return None, None
 
