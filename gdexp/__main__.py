@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import os
 import secrets
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def _run(arguments: Sequence[str]) -> int:
 
     sys.argv = [sys.argv[0], *words.rewrite(arguments)]
     try:
-        with _plain_help_check():
+        with _unchecked_help():
             task()
     except (SystemExit, KeyboardInterrupt):
         raise
@@ -118,15 +119,19 @@ def _run(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _plain_help_check() -> Any:
-    """Python 3.14's argparse formats every help text when it is added; Hydra 1.3's is no text."""
-    from unittest import mock
-
-    name = "_check_help"
-    if not hasattr(argparse.ArgumentParser, name):
-        name = "print_help"  # nothing to put aside before 3.14
-        return mock.patch.object(argparse.ArgumentParser, name, argparse.ArgumentParser.print_help)
-    return mock.patch.object(argparse.ArgumentParser, name, lambda self, action: None)
+@contextlib.contextmanager
+def _unchecked_help() -> Iterator[None]:
+    """Python 3.14 formats each help text when it is added; one of Hydra 1.3's is no text."""
+    parser, name = argparse.ArgumentParser, "_check_help"
+    check = getattr(parser, name, None)
+    if check is None:  # before 3.14
+        yield
+        return
+    setattr(parser, name, lambda self, action: None)
+    try:
+        yield
+    finally:
+        setattr(parser, name, check)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from gdexp import engine, function, job, plan
 from gdexp.base import Path, UsageError
 from gdexp.config import catalogue, check, tree
+from gdexp.experiment import Experiment
 from gdexp.results import Results
 
 
@@ -45,8 +46,24 @@ def sweep(
       >>> found.runs["outcome"].to_pylist()
       ['converged', 'diverged']
     """
+    asked = experiment(
+        objective, optimizer=optimizer, grid=grid, start=start, schedule=schedule, **keys
+    )
+    return job.run(asked, None)
+
+
+def experiment(
+    objective: str | Sequence[str] | Mapping[str, Any] | Callable[..., Any],
+    *,
+    optimizer: str | Sequence[str] | Mapping[str, Any] = "sgd",
+    grid: Mapping[str, Any] | None = None,
+    start: Any = None,
+    schedule: str | Mapping[str, Any] = "constant",
+    **keys: Any,
+) -> Experiment:
+    """The checked experiment that `sweep` runs, asked for in the same words."""
     asked = tree.from_keys(keys)
-    asked["grid"] = dict(grid or {})
+    asked["grid"] = _grid(grid or {})
     asked["start"] = _start(start)
     asked["optimizer"] = _cards("optimizer", optimizer)
     asked["schedule"] = _single("schedule", schedule)
@@ -59,9 +76,9 @@ def sweep(
         asked["objective"] = {name: {}}
     else:
         asked["objective"] = _objective(objective)
-    experiment = check.experiment(asked, tree.defaults(), made)
-    engine.check(experiment, plan.make(experiment))
-    return job.run(experiment, None)
+    checked = check.experiment(asked, tree.defaults(), made)
+    engine.check(checked, plan.make(checked))
+    return checked
 
 
 def descend(
@@ -94,11 +111,10 @@ def descend(
     numbers = {key: keys.pop(key) for key in list(keys) if key in card}
     if learning_rate is not None:
         numbers["learning_rate"] = learning_rate
-    point = np.atleast_1d(np.asarray(x0, np.float64)).reshape(1, -1)
-    found = sweep(objective, optimizer={optimizer: numbers}, start=point, **keys)
-    if found.path is None:
-        raise UsageError("descend takes one run: name one objective and no axis, or use sweep")
-    return found.path
+    asked = experiment(objective, optimizer={optimizer: numbers}, start=x0, **keys)
+    if plan.make(asked).count > 1:
+        raise UsageError("descend takes one run: one objective, one x0 and no axis; or use sweep")
+    return job.run(asked, None).path
 
 
 def _objective(value: Any) -> dict[str, Any]:
@@ -115,36 +131,79 @@ def _cards(group: str, value: Any) -> dict[str, Any]:
     """The cards of a name, of names, or of {name: {key: value}}."""
     if isinstance(value, str):
         value = tree.split_names(value)
-    names = value if isinstance(value, Mapping) else {name: {} for name in value}
-    node = tree.choose(group, list(names))
-    for name, card in names.items():
-        node[name] |= dict(card or {})
+    names = list(value) if isinstance(value, Iterable) else [value]
+    if not all(isinstance(name, str) for name in names):
+        raise UsageError(
+            f"{group}={value!r} is not a name: write {group}='NAME', ['NAME', 'NAME'] or "
+            f"{{'NAME': {{'KEY': VALUE}}}}"
+        )
+    if len(set(names)) < len(names):
+        raise UsageError(f"{group}={value!r} names one twice")
+    node = tree.choose(group, names)
+    for name in names:
+        node[name] |= dict(value[name] or {}) if isinstance(value, Mapping) else {}
     return node
 
 
-def _single(group: str, value: str | Mapping[str, Any]) -> dict[str, Any]:
+def _single(group: str, value: Any) -> dict[str, Any]:
     """The node of a group of which one is chosen."""
-    [(name, card)] = value.items() if isinstance(value, Mapping) else [(value, {})]
+    if isinstance(value, str):
+        value = {value: {}}
+    if not isinstance(value, Mapping) or len(value) != 1:
+        kinds = ", ".join(catalogue.choices(group))
+        raise UsageError(f"{group} is one name, or {{'NAME': {{'KEY': VALUE}}}}, of {kinds}")
+    [(name, card)] = value.items()
     return tree.choose(group, name) | dict(card)
+
+
+def _grid(node: Mapping[str, Any]) -> dict[str, Any]:
+    """The axes with every kind of array (of JAX, of pandas) as numpy's, [N]."""
+    found = {}
+    for key, values in node.items():
+        if isinstance(values, Mapping):
+            values = _grid(values)
+        elif hasattr(values, "__array__"):
+            values = np.atleast_1d(np.asarray(values))
+            if values.ndim > 1:
+                raise UsageError(f"grid {key!r} has shape {values.shape}: an axis is a list")
+        found[str(key)] = values
+    return found
 
 
 def _start(value: Any) -> dict[str, Any]:
     if value is None:
         value = "own"
     if not isinstance(value, str | Mapping):
-        return tree.choose("start", "points") | {"points": np.asarray(value, np.float64)}
+        value = {"points": value}
     if isinstance(value, Mapping):
-        if len(value) != 1:
-            kinds = ", ".join(catalogue.choices("start"))
-            raise UsageError(f"start names one sampler, as in {{'uniform': 100}}: one of {kinds}")
-        [(name, card)] = value.items()
-        if not isinstance(card, Mapping):
-            card = {"points" if name == "points" else "num": card}
-        value = {name: card}
-    return _single("start", value)
+        value = {
+            name: card if isinstance(card, Mapping) else {_first_key(name): card}
+            for name, card in value.items()
+        }
+    node = _single("start", value)
+    return node | {"points": _points(node["points"])} if node.get("points") is not None else node
+
+
+def _first_key(sampler: str) -> str:
+    """What {"SAMPLER": VALUE} gives a value to."""
+    return "points" if sampler == "points" else "num"
+
+
+def _points(value: Any) -> np.ndarray:
+    """Starting points [N, D]; a single one may be given as it is."""
+    try:
+        points = np.atleast_2d(np.asarray(value, np.float64))
+    except (TypeError, ValueError):
+        points = np.empty(())
+    if points.ndim != 2:
+        raise UsageError(
+            f"start={value!r} is neither points nor a sampler: write [[3, 3], [-2, 0]], 'own' or "
+            "{'uniform': 100}"
+        )
+    return points
 
 
 def _dimensions(start: Mapping[str, Any]) -> int | None:
-    """How many dimensions the starting points have, where they are given."""
-    points = start.get("points")
-    return None if points is None else np.asarray(points).shape[-1]
+    """How many dimensions the starting points have, where something given says so."""
+    given = [np.shape(start[key]) for key in ("points", "low", "high") if key in start]
+    return next((shape[-1] for shape in given if shape), None)

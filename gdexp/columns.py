@@ -53,6 +53,8 @@ def run_table(experiment: Experiment, plan: Plan, tile: Tile, ends: Ends) -> pa.
     keys = group.keys(runs)
     count = len(runs)
     ending = ends.reason - 1
+    with np.errstate(over="ignore"):  # a start beyond float32 is an infinite one
+        starts = group.points(runs).astype(experiment.dtype)
     columns = {
         "run": runs,
         "objective": _names([group.objective_name], np.zeros(count, np.int32)),
@@ -60,7 +62,7 @@ def run_table(experiment: Experiment, plan: Plan, tile: Tile, ends: Ends) -> pa.
         **{key: keys.get(key, pa.nulls(count, pa.float64())) for key in plan.keys},
         "start": group.start_index(runs),
         "replicate": group.replicate_index(runs),
-        "x0": _lists(group.points(runs).astype(experiment.dtype)),
+        "x0": _lists(starts),
         "x": _lists(ends.x),
         "f0": ends.f0,
         "f": ends.f,

@@ -119,7 +119,7 @@ def step(problem: Problem, rules: Rules, run: Run) -> Run:
     finite = ~(broken[0][1] | broken[1][1] | broken[2][1])
     new = _choose(finite, new, run)._replace(
         steps=steps,
-        evaluations=run.evaluations + 1 + problem.evaluations(state),
+        evaluations=run.evaluations + 1 + jnp.int32(problem.evaluations(state)),
         reason=reason,
     )
     return _choose(run.reason == Reason.RUNNING, new, run)

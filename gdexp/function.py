@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.util
 import inspect
 import re
+import sys
+import traceback
+import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from gdexp import formula
 from gdexp.base import Objective, UsageError, nearest
 
 FILE = re.compile(r"(?P<path>.+\.py):(?P<function>[A-Za-z_]\w*)")
+UNTRACEABLE = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +35,15 @@ class Function(Objective):
     high: Any = 5.0
     formula: str = ""
     source: str = "the user"
+
+    def __post_init__(self):
+        for key in ("low", "high"):
+            given = getattr(self, key)
+            if isinstance(given, tuple) and len(given) != self.dim:
+                raise UsageError(
+                    f"{key}={list(given)} has {len(given)} numbers, the function takes {self.dim}: "
+                    f"give one for all, or {self.dim}"
+                )
 
     def __call__(self, x):
         return self.function(x, **self.parameters)
@@ -77,11 +90,12 @@ def from_file(
     file, name = Path(match["path"]), match["function"]
     if not file.is_file():
         raise UsageError(f"{file}: there is no such file: type objective=./mine.py:f")
-    module = _load(file)
-    function = getattr(module, name, None)
+    members = _run(file)
+    function = members.get(name)
     if not callable(function):
-        names = [n for n, v in vars(module).items() if inspect.isfunction(v)]
-        raise UsageError(f"{file} has no function {name!r}{nearest(name, names)}")
+        names = [n for n, v in members.items() if inspect.isfunction(v)]
+        hint = nearest(name, names) or f": there are {', '.join(names) or 'none'}"
+        raise UsageError(f"{file} has no function {name!r}{hint}")
     return from_callable(function, dim, parameters, **domain)
 
 
@@ -100,27 +114,28 @@ def from_callable(
         vector whose length nothing tells.
     """
     name = getattr(function, "__name__", "the function")
-    arguments, own = _signature(function)
-    given = dict(parameters or {})
-    for key in given:
-        if key not in own:
-            raise UsageError(f"{name} has no keyword argument {key!r}{nearest(key, own)}")
+    arguments, numbers = _signature(function)
+    if arguments == 0:
+        raise UsageError(f"{name} takes no point: write it as {name}(x) or {name}(x, y)")
+    for key in parameters or {}:
+        if key not in numbers:
+            raise UsageError(f"{name} has no keyword argument {key!r}{nearest(key, numbers)}")
+    numbers |= parameters or {}
+    if missing := [key for key, value in numbers.items() if value is None]:
+        raise UsageError(f"{name} needs a value for {missing[0]}: write *, {missing[0]}=1.0")
     if arguments > 1 and dim not in (None, arguments):
-        raise UsageError(f"{name} takes {arguments} numbers, the start has {dim}")
-    scalars = arguments > 1
-    if not scalars and dim in (None, 1):
-        scalars = _gives_number(function, (jnp.float32(1),))
+        raise UsageError(f"{name} takes {arguments} numbers, not {dim}")
+    scalars = arguments > 1 or (dim in (None, 1) and _takes_number(function, numbers, dim))
     if dim is None and not scalars:
         raise UsageError(
             f"{name} takes a vector of unknown length: give starting points, objective.file.dim=D, "
-            f"or one argument per dimension, as in f(x, y)"
+            f"or one argument per dimension, as in {name}(x, y)"
         )
-    dim = dim if dim is not None else max(arguments, 1)
+    dim = dim if dim is not None else arguments
     adapted = (lambda x, **p: function(*x, **p)) if scalars else function
-    _gives_number(adapted, (jnp.ones(dim, jnp.float32),), name)
-    return Function(
-        function=adapted, dim=dim, parameters={**own, **given}, formula=f"{name}(x)", **domain
-    )
+    if problem := _problem(adapted, numbers, (dim,)):
+        raise _untraceable(name, problem)
+    return Function(function=adapted, dim=dim, parameters=numbers, formula=f"{name}(x)", **domain)
 
 
 def digest(path: str) -> str:
@@ -128,18 +143,39 @@ def digest(path: str) -> str:
     return hashlib.sha256(Path(FILE.fullmatch(path)["path"]).read_bytes()).hexdigest()
 
 
-def _load(file: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(f"gdexp_user_{file.stem}", file)
-    module = importlib.util.module_from_spec(spec)
+def _run(file: Path) -> dict[str, Any]:
+    """What a file defines. Its text is compiled anew: a cached one could be that of an older text,
+    and would lie in a folder beside it."""
+    module = types.ModuleType(f"gdexp_user_{file.stem}")
+    module.__file__ = str(file)
+    sys.modules[module.__name__] = module  # dataclasses look there for the names in annotations
+    folder = str(file.parent.resolve())
+    sys.path.insert(0, folder)  # what it imports may lie beside it
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever the user's own code raises
-        raise UsageError(f"{file} could not be run: {type(error).__name__}: {error}") from error
-    return module
+        exec(compile(file.read_bytes(), str(file), "exec"), vars(module))
+    except (Exception, SystemExit) as error:  # whatever the user's own code raises
+        raise UsageError(f"{_place(file, error)} could not be run: {_told(error)}") from error
+    finally:
+        if folder in sys.path:
+            sys.path.remove(folder)
+    return vars(module)
 
 
-def _signature(function: Callable[..., Any]) -> tuple[int, dict[str, float]]:
-    """How many positional arguments without a default, and the numbers among the keyword-only."""
+def _place(file: Path, error: BaseException) -> str:
+    """The file, and the line in it that raised."""
+    lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(file)]
+    return f"{file}, line {lines[-1]}," if lines else str(file)
+
+
+def _told(error: BaseException) -> str:
+    """An error's kind and the first line of what it says."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _signature(function: Callable[..., Any]) -> tuple[int, dict[str, float | None]]:
+    """How many positional arguments without a default, and the numbers among the keyword-only:
+    their defaults, None where there is none."""
     try:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -149,26 +185,43 @@ def _signature(function: Callable[..., Any]) -> tuple[int, dict[str, float]]:
         for p in found
         if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
     ]
-    numbers = {
-        p.name: float(p.default)
-        for p in found
-        if p.kind is p.KEYWORD_ONLY and isinstance(p.default, int | float)
+    defaults = {p.name: p.default for p in found if p.kind is p.KEYWORD_ONLY}
+    return len(positional), {
+        key: None if value is inspect.Parameter.empty else float(value)
+        for key, value in defaults.items()
+        if value is inspect.Parameter.empty
+        or (isinstance(value, int | float) and not isinstance(value, bool))
     }
-    return len(positional), numbers
 
 
-def _gives_number(function: Callable[..., Any], x: tuple, name: str | None = None) -> bool:
-    """Whether function(*x) can be traced and gives one real number; with a name, raises if not."""
+def _takes_number(
+    function: Callable[..., Any], numbers: Mapping[str, float], dim: int | None
+) -> bool:
+    """Whether the one argument of a function is a number. Where nothing tells the dimensions, it
+    must not take a vector as well: of sum(x**2) no one knows how long its x is."""
+    problem = _problem(function, numbers, ())
+    if isinstance(problem, UNTRACEABLE):
+        raise _untraceable(getattr(function, "__name__", "the function"), problem)
+    return problem is None and (dim == 1 or _problem(function, numbers, (2,)) is not None)
+
+
+def _problem(
+    function: Callable[..., Any], numbers: Mapping[str, float], shape: tuple[int, ...]
+) -> Exception | None:
+    """Why a function of an array of that shape gives no real number, None if it does."""
+    point, *given = (jax.ShapeDtypeStruct(s, np.float32) for s in (shape, *((),) * len(numbers)))
     try:
-        out = jax.eval_shape(function, *x)
-        if getattr(out, "shape", None) == () and jnp.issubdtype(out.dtype, jnp.floating):
-            return True
-        problem = f"it gives {out}, not one number"
+        out = jax.eval_shape(function, point, **dict(zip(numbers, given, strict=True)))
     except Exception as error:  # a user's function may raise anything
-        problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-    if name is None:
-        return False
-    raise UsageError(
-        f"{name} is not a function JAX can differentiate: {problem}. Use jax.numpy (jnp.sin, not "
-        "math.sin), and return one number"
+        return error
+    if getattr(out, "shape", None) == () and jnp.issubdtype(out.dtype, jnp.floating):
+        return None
+    kind = f"{out.dtype} of shape {out.shape}" if hasattr(out, "shape") else type(out).__name__
+    return TypeError(f"it gives {kind}, not one real number")
+
+
+def _untraceable(name: str, problem: Exception) -> UsageError:
+    return UsageError(
+        f"{name} is not a function JAX can differentiate: {_told(problem)}. Use jax.numpy "
+        "(jnp.sin, not math.sin), and return one number"
     )

@@ -10,13 +10,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import NamedTuple
 
 import numpy as np
 
 from gdexp.base import Objective, Space, UsageError
 from gdexp.experiment import Draw, Experiment, Optimizer, Schedule
-from gdexp.random import uniforms
+from gdexp.random import exp, uniforms
 from gdexp.starts import Start
 
 MOST_RUNS = 2**62
@@ -152,7 +153,7 @@ def make(experiment: Experiment) -> Plan:
     """The plan of an experiment.
 
     Raises:
-      UsageError: more than 2⁶² runs; a `+sweep=` that varies nothing.
+      UsageError: more than 2⁶² runs; a `+sweep=` that varies nothing; a trace of no run.
     """
     groups: list[Group] = []
     for name, objective in experiment.objectives.items():
@@ -167,6 +168,8 @@ def make(experiment: Experiment) -> Plan:
             f"+sweep={experiment.sweep} varies nothing here: "
             "add an axis, such as grid.learning_rate=log:1e-3:1:64"
         )
+    for run in experiment.trace.runs or ():
+        plan.group_of(run)
     return plan
 
 
@@ -179,9 +182,10 @@ def tile_runs(group: Group) -> int:
 def drawn(draw: Draw, u: np.ndarray) -> np.ndarray:
     """Values of a distribution [N] from numbers in (0, 1) [N]."""
     if draw.kind == "uniform":
-        return draw.a + (draw.b - draw.a) * u
+        return np.clip(draw.a + (draw.b - draw.a) * u, draw.a, draw.b)  # rounding may step out
     if draw.kind == "loguniform":
-        return draw.a * np.exp(u * np.log(draw.b / draw.a))
+        low, high = (float(Decimal(end).ln()) for end in (draw.a, draw.b))  # alike everywhere
+        return np.clip(exp(low + (high - low) * u), draw.a, draw.b)
     from scipy.special import ndtri  # the normal quantile; imported only where it is used
 
     return draw.a + draw.b * ndtri(u)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
@@ -16,6 +17,7 @@ from gdexp.base import Path, UsageError
 from gdexp.experiment import Experiment
 from gdexp.plan import Plan
 
+NOTHING = "nothing has been run yet"
 SPREAD_DIMENSIONS = 16  # x and x0 become columns of a frame up to this many
 
 
@@ -74,10 +76,11 @@ class Results:
         always the same. Reads part by part.
         """
         count = self.manifest["runs"]
-        edges = np.linspace(0, count, min(most, count) + 1)
-        chance = np.random.default_rng(0).random(len(edges) - 1)
-        chosen = np.unique((edges[:-1] + chance * np.diff(edges)).astype(np.int64))
+        edges = np.linspace(0, count, min(most, count) + 1).astype(np.int64)
+        chosen = np.random.default_rng(0).integers(edges[:-1], edges[1:])
         taken = [b.take(np.flatnonzero(np.isin(b["run"], chosen))) for b in self._batches()]
+        if not taken:
+            raise UsageError(NOTHING)
         return pa.Table.from_batches(taken)
 
     @property
@@ -104,34 +107,26 @@ class Results:
     def to_xarray(self) -> Any:
         """The runs as an xarray Dataset whose dimensions are the sweep's axes.
 
-        Dimensions that vary: objective and optimizer, the grid keys, start, replicate; x and x0
-        have a dimension `dim`. Where groups have different axes, a DataTree with one Dataset per
-        objective/optimizer.
+        Dimensions: objective, optimizer, the grid keys (those of a `zip=` as one, `a+b`), start,
+        replicate; x and x0 have one more, `dim`, and steps_to_target has `target` (−1: never).
+        Where groups have different axes, a DataTree with one Dataset per objective/optimizer.
+
+        Raises:
+          UsageError: runs are missing, so that they fill no array.
         """
         xarray = _need("xarray")
         runs, groups = self.runs, self.manifest["groups"]
-        made = {
-            f"{g['objective']}/{g['optimizer']}": _dataset(
-                xarray, runs.slice(g["first"], int(np.prod(g["shape"], dtype=np.int64))), g
-            )
-            for g in groups
-        }
-        alike = {json.dumps([g["shape"], g["axes"]]) for g in groups}
-        widths = {d.sizes.get("dim") for d in made.values()}
-        if len(alike) > 1 or len(widths) > 1:
-            return xarray.DataTree.from_dict(made)
-        names = ("objective", "optimizer")
-        indexed = [
-            d.assign_coords({n: g[n] for n in names}).expand_dims(names)
-            for d, g in zip(made.values(), groups, strict=True)
-        ]
-        found = (
-            xarray.combine_by_coords(indexed, combine_attrs="drop")
-            if len(indexed) > 1
-            else indexed[0]
-        )
-        order = [list(dict.fromkeys(g[n] for g in groups)) for n in names]
-        return found.sel(objective=order[0], optimizer=order[1])
+        if len(runs) < self.manifest["runs"]:
+            raise UsageError(f"only {len(runs)} of {self.manifest['runs']} runs are here")
+        sizes = [math.prod(g["shape"]) for g in groups]
+        rows = [runs.slice(g["first"], n) for g, n in zip(groups, sizes, strict=True)]
+        alike = {json.dumps([g["shape"], g["axes"], len(r["x"][0])]) for g, r in zip(groups, rows)}
+        if len(alike) > 1:
+            names = [f"{g['objective']}/{g['optimizer']}" for g in groups]
+            made = [_dataset(xarray, r, g, {}) for r, g in zip(rows, groups, strict=True)]
+            return xarray.DataTree.from_dict(dict(zip(names, made, strict=True)))
+        names = {n: list(dict.fromkeys(g[n] for g in groups)) for n in ("objective", "optimizer")}
+        return _dataset(xarray, runs, groups[0], names)
 
     def _add(self, folder: str, part: int, table: pa.Table) -> None:
         if self.directory:
@@ -146,11 +141,13 @@ class Results:
         return itertools.chain.from_iterable(t.to_batches() for t in self._tables[store.RUNS])
 
     def _read(self, folder: str) -> pa.Table:
+        """All parts as one table; UsageError if there is none."""
+        tables = self._tables[folder]
         if self.directory:
-            return store.parts(self.directory, folder).to_table().combine_chunks()
-        if not self._tables[folder]:
-            raise UsageError("nothing has been run yet")
-        return pa.concat_tables(self._tables[folder]).combine_chunks()
+            tables = [store.parts(self.directory, folder).to_table()]
+        if not tables or not tables[0].num_columns:
+            raise UsageError(NOTHING)
+        return pa.concat_tables(tables).combine_chunks()
 
 
 def load(directory: str | FilePath) -> Results:
@@ -178,29 +175,33 @@ def _coordinate(values: pa.ListArray, i: int) -> pa.Array:
     return pa.array(picked, mask=~inside)
 
 
-def _dataset(xarray: Any, rows: pa.Table, group: Mapping[str, Any]) -> Any:
-    """One group's runs along its axes."""
-    dims = [*("+".join(keys) for keys in group["axes"]), "start", "replicate"]
-    shape = group["shape"]
-    keys = {key: i for i, axis in enumerate(group["axes"]) for key in axis}
-    data, coords = {}, {}
+def _dataset(
+    xarray: Any, rows: pa.Table, group: Mapping[str, Any], names: Mapping[str, list[str]]
+) -> Any:
+    """Runs along the axes of `group`, behind the axes that `names` adds in front."""
+    dims = [*names, *("+".join(keys) for keys in group["axes"]), "start", "replicate"]
+    shape = [*map(len, names.values()), *group["shape"]]
+    along = {"start": "start", "replicate": "replicate"}  # column that is a coordinate -> dimension
+    along |= {key: "+".join(keys) for keys in group["axes"] for key in keys}
+    data, coords = {}, dict(names)
     for name in rows.column_names:
         column = rows[name].combine_chunks()
-        if name in ("objective", "optimizer"):
+        if name in ("objective", "optimizer") or column.null_count == len(column):
             continue
         if pa.types.is_list(column.type):
             values = np.asarray(column.flatten().fill_null(-1)).reshape(*shape, -1)
             data[name] = ([*dims, "dim" if name in ("x", "x0") else "target"], values)
-        elif name in keys:
-            axis = keys[name]
-            first = [0] * len(shape)
-            first[axis] = slice(None)
-            coords[name] = (dims[axis], np.asarray(column).reshape(shape)[tuple(first)])
-        elif name in ("start", "replicate"):
-            coords[name] = np.arange(shape[dims.index(name)])
-        elif column.null_count < len(column):
-            values = column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-            data[name] = (dims, values.to_numpy(zero_copy_only=False).reshape(shape))
+            continue
+        plain = column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+        values = plain.to_numpy(zero_copy_only=False).reshape(shape)
+        if name in along:
+            axis = dims.index(along[name])
+            coords[name] = (
+                along[name],
+                np.moveaxis(values, axis, 0).reshape(shape[axis], -1)[:, 0],
+            )
+        else:
+            data[name] = (dims, values)
     return xarray.Dataset(data, coords)
 
 

@@ -156,7 +156,7 @@ def _typed(key: str, value: Any, default: Any) -> Any:
     if isinstance(default, bool):
         return _flag(key, value)
     if isinstance(default, int):
-        return whole(key, value, low=1)
+        return whole(key, value, low=min(default, 1))
     if isinstance(default, float):
         return number(key, value)
     if default is None and value is not None and not isinstance(value, Sequence | np.ndarray):

@@ -52,10 +52,9 @@ class Terminal(Sink):
         self._stop()
         if results.path is not None:
             self.console.print(path_table(results.path))
-        self.console.print(summary_table(results.summary))
-        for line in closing(results):
+        for line in [*summary_lines(results.summary, self.console), *closing(results)]:
             # never wrapped: a path or command that is cut in two cannot be copied
-            self.console.print(line, soft_wrap=True)
+            self.console.print(line, soft_wrap=isinstance(line, str))
 
     def abort(self, error: BaseException) -> None:
         """Leaves the terminal as it was, and says what is kept."""
@@ -77,22 +76,33 @@ class Terminal(Sink):
             self.bar = None
 
 
-def summary_table(summary: Mapping[str, Any]) -> Table:
+def summary_lines(summary: Mapping[str, Any], console: Console) -> Iterator[Table | str]:
+    """The table of a sweep; where it is too wide for the terminal, the turns stand below it."""
+    table = summary_table(summary, turns=bool(summary["thresholds"]))
+    if console.measure(table).minimum <= console.width:
+        yield table
+        return
+    yield summary_table(summary, turns=False, gap=1)
+    for turn in summary["thresholds"]:
+        low, high = turn["learning_rate"]
+        yield (
+            f"{turn['objective']} × {turn['optimizer']}: "
+            f"the turn is at a learning rate of {low:.4g} to {high:.4g}"
+        )
+
+
+def summary_table(summary: Mapping[str, Any], *, turns: bool, gap: int = 2) -> Table:
     """A row per objective and optimizer."""
     groups = summary["groups"]
-    turns = {(t["objective"], t["optimizer"]): t["learning_rate"] for t in summary["thresholds"]}
+    found = {(t["objective"], t["optimizer"]): t["learning_rate"] for t in summary["thresholds"]}
     shown = [o for o in Outcome if any(g["outcomes"][o] for g in groups)]
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("objective × optimizer", style="cyan", no_wrap=True)
-    table.add_column("runs", justify="right", no_wrap=True)
-    for outcome in shown:
-        table.add_column(outcome, justify="right", style=COLOURS[outcome])
-    table.add_column("best f", justify="right", no_wrap=True)
-    table.add_column("steps", justify="right")
-    if turns:
-        table.add_column("learning rate at the turn", justify="right")
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
+    table.add_column("objective × optimizer", style="cyan", no_wrap=True, overflow="fold")
+    columns = [("runs", ""), *((o, COLOURS[o]) for o in shown), ("best f", ""), ("steps", "")]
+    for name, style in [*columns, *([("learning rate at the turn", "")] if turns else [])]:
+        table.add_column(name, justify="right", style=style, no_wrap=True, overflow="fold")
     for group in groups:
-        turn = turns.get((group["objective"], group["optimizer"]))
+        turn = found.get((group["objective"], group["optimizer"]))
         table.add_row(
             f"{group['objective']} × {group['optimizer']}",
             f"{group['runs']:,}",

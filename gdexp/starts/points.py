@@ -27,11 +27,12 @@ class Points(Start):
         if self.points is None or not len(self.points):
             raise UsageError(f"start=points needs points: type {EXAMPLE}")
         for point in self.points:
-            if np.ndim(point) != 1 or len(point) != space.dim:
+            if np.shape(point) != (space.dim,):
                 own = ",".join(f"{v:g}" for v in space.own)
                 raise UsageError(
-                    f"start.points: {list(point)} is not a point of {space.dim} numbers, which "
-                    f"the objective takes: type start=points 'start.points=[[{own}]]'"
+                    f"start.points: {np.asarray(point).tolist()} is not a point of {space.dim} "
+                    f"numbers, which the objective takes: type start=points "
+                    f"'start.points=[[{own}]]'"
                 )
         if not np.isfinite(np.asarray(self.points, np.float64)).all():
             raise UsageError("start.points holds a number that is not finite")

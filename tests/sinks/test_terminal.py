@@ -1,0 +1,131 @@
+"""What a person reads: numbers that are true, lines that can be copied."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+import gdexp
+from gdexp.sinks import Status, terminal
+
+
+def text(*renderables, width=120):
+    """What a terminal of that width shows."""
+    out = io.StringIO()
+    console = Console(file=out, width=width, highlight=False)
+    for renderable in renderables:
+        console.print(renderable, soft_wrap=isinstance(renderable, str))
+    return out.getvalue()
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    return gdexp.sweep(
+        ["paraboloid", "himmelblau"],
+        grid={"learning_rate": [1e-3, 0.01, 0.1, 0.24, 0.26, 1.0]},
+        start={"grid": 4},
+        stop_max_steps=300,
+    )
+
+
+def test_the_table_says_what_the_runs_say(sweep):
+    lines = table(sweep).splitlines()
+    assert lines[0].split()[:4] == ["objective", "×", "optimizer", "runs"]
+    runs = sweep.runs.to_pylist()
+    for line, name in zip(lines[1:], ("paraboloid", "himmelblau"), strict=True):
+        mine = [r for r in runs if r["objective"] == name]
+        assert line.startswith(f"{name} × sgd")
+        assert str(len(mine)) in line.split()
+        for outcome in ("converged", "diverged", "unfinished"):
+            share = 100 * sum(r["outcome"] == outcome for r in mine) / len(mine)
+            if share:
+                assert f"{share:.1f} %" in line or share == 100
+        steps = [r["steps"] for r in mine if r["outcome"] == "converged"]
+        assert f" {np.median(steps):.7g} " in line
+        best = min(r["f"] for r in mine if r["outcome"] != "diverged")
+        assert f"{best:.7g}" in line
+    assert "0.24 to 0.26" in lines[1]
+
+
+def test_only_outcomes_that_occur_have_a_column(sweep):
+    header = table(sweep).splitlines()[0]
+    assert "stalled" not in header
+    assert "cycling" not in header
+
+
+def table(results, width=120):
+    console = Console(width=width)
+    return text(*terminal.summary_lines(results.summary, console), width=width)
+
+
+@pytest.mark.parametrize("width", [40, 80, 200])
+def test_a_narrow_terminal_loses_nothing(sweep, width):
+    shown = table(sweep, width)
+    assert "…" not in shown
+    for turn in sweep.summary["thresholds"]:
+        assert "{:.4g} to {:.4g}".format(*turn["learning_rate"]) in shown
+    if width >= 80:
+        assert all(len(line) <= width for line in shown.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("count", "total", "shown"),
+    [
+        (0, 10, "–"),
+        (10, 10, "100 %"),
+        (1, 10**6, "0.1 %"),
+        (10**6 - 1, 10**6, "99.9 %"),
+        (1, 3, "33.3 %"),
+    ],
+)
+def test_a_share_is_none_or_all_only_if_it_is(count, total, shown):
+    assert terminal._share(count, total) == shown
+
+
+def test_a_single_run_shows_its_path():
+    found = gdexp.sweep("paraboloid")
+    lines = text(terminal.path_table(found.path)).splitlines()
+    assert lines[1].split() == ["0", "(3,", "3)", "72.5", "33.9"]
+    assert lines[-2].split()[0] == "47"
+    assert "converged (grad_tol)" in lines[-1]
+    assert len(lines) <= terminal.MOST_STATES + 2
+
+
+@pytest.mark.parametrize("max_steps", [0, 1, 2, 500])
+def test_paths_of_any_length_begin_and_end_right(max_steps):
+    path = gdexp.descend("rosenbrock", [-1.2, 1.0], learning_rate=1e-3, stop_max_steps=max_steps)
+    steps = [int(line.split()[0]) for line in text(terminal.path_table(path)).splitlines()[1:-1]]
+    assert (steps[0], steps[-1]) == (0, max_steps)
+    assert steps == sorted(set(steps))
+
+
+def test_progress_tells_count_speed_time_left_and_outcomes():
+    status = Status(250, 1000, 2.0, {"converged": 200, "diverged": 50, "unfinished": 0})
+    told = terminal._status(status, rich=False)
+    assert told == ("250/1,000 runs · 125 runs/s · 0:06 left · converged 80.0 % · diverged 20.0 %")
+
+
+def test_before_the_first_run_ends_no_time_is_promised():
+    assert "? left" in terminal._status(Status(0, 10, 1.0, {}), rich=False)
+
+
+def test_plain_lines_come_seldom_where_there_is_no_terminal(sweep, capsys, monkeypatch):
+    sink = terminal.Terminal(sweep._experiment, sweep._plan, None)
+    for _ in range(50):
+        sink.progress(Status(1, 10, 1.0, {"converged": 1}))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(terminal, "PLAIN_SECONDS", 0.0)
+    sink.progress(Status(5, 10, 1.0, {"converged": 5}))
+    out, err = capsys.readouterr()
+    assert (out, err) == ("", "gdexp: 5/10 runs · 5 runs/s · 0:01 left · converged 100 %\n")
+
+
+def test_the_last_lines_can_be_copied(sweep, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sweep_in_folder = type(
+        "R", (), {"summary": sweep.summary, "directory": tmp_path / "a" / ("b" * 90)}
+    )
+    lines = text(*terminal.closing(sweep_in_folder), width=60).splitlines()
+    assert f"results: a/{'b' * 90}" in lines
+    assert any(line.endswith(f'gdexp.load("a/{"b" * 90}").runs') for line in lines)

@@ -1,0 +1,200 @@
+"""The law of the house, read from the source: who may import whom, how large things may grow."""
+
+import ast
+import graphlib
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "gdexp"
+
+# Room -> the rooms it may import. Each may name only rooms above it, so that there is no cycle.
+LAW = {
+    "base": "",
+    "random": "",
+    "environment": "",
+    "schedules": "",
+    "objectives": "base",
+    "optimizers": "base",
+    "starts": "base random",
+    "formula": "base",
+    "function": "base formula",
+    "experiment": "base starts",
+    "plan": "base random starts experiment",
+    "descent": "base",
+    "lanes": "base descent",
+    "program": "base schedules optimizers experiment plan descent",
+    "engine": "base experiment plan descent lanes program",
+    "columns": "base experiment plan",
+    "store": "base",
+    "analysis": "base plan",
+    "results": "base experiment plan store analysis",
+    "sinks": "base experiment plan results",
+    "config": "base schedules starts function experiment",
+    "job": "base environment function experiment plan engine columns store analysis results sinks",
+    "api": "base function experiment plan engine config results job",
+    "commands": "base experiment plan engine store results sinks config job",
+    "__main__": "base config commands",
+}
+
+# Package from outside -> the modules that may import it, a room standing for all of its modules.
+OUTSIDE = {
+    "hydra": "commands.run __main__",
+    "omegaconf": "config commands.run __main__",
+    "wandb": "sinks._wandb",
+    "rich": "sinks.terminal commands.list",
+    "plotly": "sinks",
+    "jax": "objectives optimizers schedules formula function descent lanes program engine",
+    "optax": "optimizers descent",
+    "pyarrow": "columns store results sinks._wandb job",
+    **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
+}
+
+# What batches or compiles a descent -> the only module that may say it.
+TRANSFORMS = {"vmap": "lanes", "jit": "engine", "pmap": "", "shard_map": ""}
+
+MOST_LINES = 300
+MOST_LINES_OF_A_FUNCTION = 60
+LONGER = {  # with the reason
+    "formula": "one grammar: tokens, whitelist and limits are checked against each other",
+    "sinks._wandb": "all that is known of W&B in one file, which nothing but its sink imports",
+}
+
+
+def name_of(path):
+    """gdexp/sinks/terminal.py as sinks.terminal; a package by its own name, gdexp as ''."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+SOURCES = {name_of(path): path.read_text() for path in sorted(PACKAGE.rglob("*.py"))}
+TREES = {name: ast.parse(source) for name, source in SOURCES.items()}
+MODULES = [name for name in SOURCES if name]  # all but gdexp itself, which names the public names
+
+
+def imported(tree):
+    """The full names a module imports, at its head or inside a function."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def inside(name):
+    """The modules of gdexp that `name` imports."""
+    for full in imported(TREES[name]):
+        first, _, rest = full.partition(".")
+        if first == "gdexp":
+            yield rest if rest in SOURCES else rest.rpartition(".")[0]
+
+
+def room(module):
+    return module.split(".")[0]
+
+
+def allows(places, module):
+    """Whether a list of modules and rooms names `module`."""
+    return any(module == place or module.startswith(f"{place}.") for place in places.split())
+
+
+def test_every_room_stands_in_the_law():
+    assert {room(module) for module in MODULES} == set(LAW)
+
+
+def test_the_law_itself_goes_one_way():
+    above = set()
+    for name, allowed in LAW.items():
+        assert set(allowed.split()) <= above, f"{name} may only import what stands above it"
+        above.add(name)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_imports_go_one_way(module):
+    reached = {room(other) for other in inside(module)} - {room(module)}
+    assert reached <= set(LAW[room(module)].split())
+
+
+def test_no_cycle_among_modules():
+    uses = {name: set(inside(name)) - {name} for name in MODULES}
+    graphlib.TopologicalSorter(uses).prepare()  # raises CycleError, which shows the cycle
+
+
+@pytest.mark.parametrize("package", OUTSIDE)
+def test_outside_packages_stay_in_their_rooms(package):
+    users = [m for m in SOURCES if package in {full.split(".")[0] for full in imported(TREES[m])}]
+    assert [m for m in users if not allows(OUTSIDE[package], m)] == []
+
+
+@pytest.mark.parametrize("word", TRANSFORMS)
+def test_descents_are_batched_and_compiled_in_one_place(word):
+    said = {
+        name
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Attribute) and node.attr == word)
+        or (isinstance(node, ast.Name) and node.id == word)
+        or (isinstance(node, ast.alias) and node.name == word)
+    }
+    assert said <= {TRANSFORMS[word]}
+
+
+def test_no_text_is_run_as_code():
+    calls = (n for tree in TREES.values() for n in ast.walk(tree) if isinstance(n, ast.Call))
+    called = {call.func.id for call in calls if isinstance(call.func, ast.Name)}
+    assert not called & {"eval", "exec", "compile"}
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_modules_and_functions_stay_small(module):
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    long = [
+        f"{node.name}: {node.end_lineno - node.lineno + 1} lines"
+        for node in ast.walk(TREES[module])
+        if isinstance(node, functions) and node.end_lineno - node.lineno >= MOST_LINES_OF_A_FUNCTION
+    ]
+    assert long == []
+    lines = len(SOURCES[module].splitlines())
+    assert (lines > MOST_LINES) == (module in LONGER), f"{module}: {lines} lines"
+
+
+@pytest.mark.parametrize(
+    ("code", "absent"),
+    [
+        ("import gdexp", {"jax", "wandb", "hydra", "pyarrow"}),
+        ("from gdexp.__main__ import main; main(['--help'])", {"jax", "wandb", "pyarrow"}),
+        ("import gdexp.plan, gdexp.store, gdexp.columns, gdexp.results", {"jax", "wandb"}),
+    ],
+    ids=["gdexp", "--help", "plan-and-results"],
+)
+def test_what_is_slow_is_imported_late(code, absent):
+    told = f"{code}; import sys; print('loaded:', *{{m.split('.')[0] for m in sys.modules}})"
+    done = subprocess.run(
+        [sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    loaded = done.stdout.rpartition("loaded:")[2].split()
+    assert not absent & set(loaded)
+
+
+def test_importing_gdexp_changes_no_setting_of_jax():
+    code = """if True:
+        import jax
+        before = dict(jax.config.values)
+        import gdexp.api, gdexp.__main__, gdexp.commands.run
+        assert dict(jax.config.values) == before
+    """
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_experiments_scripts_and_tests_are_imported_by_no_one():
+    files = itertools.chain.from_iterable(
+        (ROOT / folder).rglob("*.py") for folder in ("experiments", "scripts")
+    )
+    for path in files:
+        firsts = {full.split(".")[0] for full in imported(ast.parse(path.read_text()))}
+        assert not firsts & {"experiments", "scripts", "tests"}, path
