@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import contextlib
 import importlib
 import os
 import secrets
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 HELP = """\
 gdexp: a microscope for gradient descent.
@@ -48,7 +50,55 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "--help" in arguments or "-h" in arguments:
         print(HELP, end="")
         return 0
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a Windows pipe knows no ₂: better ? than no table
+            stream.reconfigure(errors="replace")
+    with _signals() as came:
+        try:
+            code = _answer(arguments)
+        except BaseException:
+            if not came:
+                raise
+            code = 1
+        if came and code:  # whatever it was called on its way: numpy makes it an ImportError
+            _leave(128 + came[0])
+    return code
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[list[int]]:
+    """Lets Ctrl-C and SIGTERM raise; yields the numbers of those that came."""
+    came: list[int] = []
+
+    def handle(number: int, frame: Any) -> None:
+        if frame is not None and "gc_callback" in frame.f_code.co_name:
+            # what is raised in JAX's callback of the garbage collector is lost: once more, later
+            threading.Timer(0.01, signal.raise_signal, (number,)).start()
+            return
+        came.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
+
+    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(code: int) -> NoReturn:
+    """Ends an interrupted process without taking XLA down: cut short while it compiles, it crashes
+    there, with an exit code of its own."""
+    print("gdexp: interrupted; what was finished is kept", file=sys.stderr)
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def _answer(arguments: Sequence[str]) -> int:
+    """Does what a command line asks; the imports take a second, and may be interrupted too."""
     from gdexp.base import UsageError
     from gdexp.commands.run import refusal
 
@@ -58,9 +108,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(arguments)
     except UsageError as error:
         return refusal(error)
-    except KeyboardInterrupt:
-        print("gdexp: interrupted; what was finished is kept", file=sys.stderr)
-        return 130
 
 
 def _command(name: str) -> Any:
@@ -85,10 +132,14 @@ def _run(arguments: Sequence[str]) -> int:
     from omegaconf import OmegaConf
 
     from gdexp.commands import run
-    from gdexp.config import catalogue, words
+    from gdexp.config import catalogue, deltas, words
 
+    rewritten = words.rewrite(arguments)
+    known = ConfigStore.instance()
     for (group, name), node in catalogue.cards().items():
-        ConfigStore.instance().store(group=group, name=name, node=node)
+        known.store(group=group, name=name, node=node)
+    for name, node in deltas.nodes(words.sweeps(rewritten)).items():
+        known.store(group="sweep", name=name, node=node, package="_global_")
     # the microseconds of two processes started together can agree: an identity of our own cannot
     OmegaConf.register_new_resolver(
         "gdexp.id", lambda: secrets.token_hex(3), use_cache=True, replace=True
@@ -103,10 +154,10 @@ def _run(arguments: Sequence[str]) -> int:
         nonlocal started
         started = True
         settings = HydraConfig.get()
-        experiment = run.accepted[-1] if run.accepted else run.from_hydra(config, settings)
+        experiment = run.accepted.pop() if run.accepted else run.from_hydra(config, settings)
         run.run(experiment, Path(settings.runtime.output_dir))
 
-    sys.argv = [sys.argv[0], *words.rewrite(arguments)]
+    sys.argv = [sys.argv[0], *rewritten]
     try:
         with _unchecked_help():
             task()

@@ -63,7 +63,7 @@ def experiment(
 ) -> Experiment:
     """The checked experiment that `sweep` runs, asked for in the same words."""
     asked = tree.from_keys(keys)
-    asked["grid"] = _grid(grid or {})
+    asked["grid"] = {} if grid is None else grid
     asked["start"] = _start(start)
     asked["optimizer"] = _cards("optimizer", optimizer)
     asked["schedule"] = _single("schedule", schedule)
@@ -132,7 +132,9 @@ def _cards(group: str, value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         value = tree.split_names(value)
     names = list(value) if isinstance(value, Iterable) else [value]
-    if not all(isinstance(name, str) for name in names):
+    cards = list(value.values()) if isinstance(value, Mapping) else [None] * len(names)
+    plain = all(isinstance(card, Mapping | None) for card in cards)
+    if not plain or not all(isinstance(name, str) for name in names):
         raise UsageError(
             f"{group}={value!r} is not a name: write {group}='NAME', ['NAME', 'NAME'] or "
             f"{{'NAME': {{'KEY': VALUE}}}}"
@@ -140,8 +142,8 @@ def _cards(group: str, value: Any) -> dict[str, Any]:
     if len(set(names)) < len(names):
         raise UsageError(f"{group}={value!r} names one twice")
     node = tree.choose(group, names)
-    for name in names:
-        node[name] |= dict(value[name] or {}) if isinstance(value, Mapping) else {}
+    for name, card in zip(names, cards, strict=True):
+        node[name] |= card or {}
     return node
 
 
@@ -153,21 +155,9 @@ def _single(group: str, value: Any) -> dict[str, Any]:
         kinds = ", ".join(catalogue.choices(group))
         raise UsageError(f"{group} is one name, or {{'NAME': {{'KEY': VALUE}}}}, of {kinds}")
     [(name, card)] = value.items()
-    return tree.choose(group, name) | dict(card)
-
-
-def _grid(node: Mapping[str, Any]) -> dict[str, Any]:
-    """The axes with every kind of array (of JAX, of pandas) as numpy's, [N]."""
-    found = {}
-    for key, values in node.items():
-        if isinstance(values, Mapping):
-            values = _grid(values)
-        elif hasattr(values, "__array__"):
-            values = np.atleast_1d(np.asarray(values))
-            if values.ndim > 1:
-                raise UsageError(f"grid {key!r} has shape {values.shape}: an axis is a list")
-        found[str(key)] = values
-    return found
+    if not isinstance(card, Mapping | None):
+        raise UsageError(f"{group}: write {{{name!r}: {{'KEY': VALUE}}}}, not {value!r}")
+    return tree.choose(group, name) | dict(card or {})
 
 
 def _start(value: Any) -> dict[str, Any]:
@@ -176,23 +166,21 @@ def _start(value: Any) -> dict[str, Any]:
     if not isinstance(value, str | Mapping):
         value = {"points": value}
     if isinstance(value, Mapping):
+        first = {name: "points" if name == "points" else "num" for name in value}
         value = {
-            name: card if isinstance(card, Mapping) else {_first_key(name): card}
+            name: card if isinstance(card, Mapping | None) else {first[name]: card}
             for name, card in value.items()
         }
     node = _single("start", value)
-    return node | {"points": _points(node["points"])} if node.get("points") is not None else node
-
-
-def _first_key(sampler: str) -> str:
-    """What {"SAMPLER": VALUE} gives a value to."""
-    return "points" if sampler == "points" else "num"
+    if node.get("points") is not None:
+        node["points"] = _points(node["points"])
+    return node
 
 
 def _points(value: Any) -> np.ndarray:
     """Starting points [N, D]; a single one may be given as it is."""
     try:
-        points = np.atleast_2d(np.asarray(value, np.float64))
+        points = np.atleast_2d(np.array(value, np.float64))  # a copy
     except (TypeError, ValueError):
         points = np.empty(())
     if points.ndim != 2:

@@ -25,14 +25,16 @@ class UsageError(ValueError):
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Returns `: did you mean X?` for the choice spelled most like `word`, or an empty text.
 
-    Of choices that are about as near, the one of like length: adma is adam before it is adamax.
+    Of choices that are about as near, the one of the same letters, then that of like length: adma
+    is adam before it is adan or adamax.
     """
     found = difflib.get_close_matches(word, list(choices), n=4, cutoff=0.6)
     if not found:
         return ""
     likeness = {f: difflib.SequenceMatcher(None, word, f).ratio() for f in found}
     near = [f for f in found if likeness[f] > max(likeness.values()) - 0.1]
-    return f": did you mean {min(near, key=lambda f: abs(len(f) - len(word)))}?"
+    best = min(near, key=lambda f: (sorted(f) != sorted(word), abs(len(f) - len(word))))
+    return f": did you mean {best}?"
 
 
 class Outcome(enum.StrEnum):

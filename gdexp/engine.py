@@ -234,12 +234,9 @@ def _compile(experiment: Experiment, group: Group, device: jax.Device) -> Progra
 def _queue(group: Group, runs: np.ndarray, dtype: np.dtype) -> Queue:
     """The runs with the global numbers `runs` [N], padded to the rows of a tile, as numpy."""
     padded = np.concatenate([runs, np.full(tile_runs(group) - len(runs), runs[0])])
-    return Queue(
-        group.points(padded).astype(dtype),
-        group.numbers(padded).astype(dtype),
-        program.words(padded),
-        np.int32(len(runs)),
-    )
+    with np.errstate(over="ignore"):  # a start beyond float32 is infinite: an invalid start
+        x0, numbers = group.points(padded).astype(dtype), group.numbers(padded).astype(dtype)
+    return Queue(x0, numbers, program.words(padded), np.int32(len(runs)))
 
 
 def _states(sign: float, work: Work, count: int) -> Ends:

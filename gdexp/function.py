@@ -122,7 +122,7 @@ def from_callable(
             raise UsageError(f"{name} has no keyword argument {key!r}{nearest(key, numbers)}")
     numbers |= parameters or {}
     if missing := [key for key, value in numbers.items() if value is None]:
-        raise UsageError(f"{name} needs a value for {missing[0]}: write *, {missing[0]}=1.0")
+        raise UsageError(f"{name} needs a value for {missing[0]}: write {missing[0]}=1.0 there")
     if arguments > 1 and dim not in (None, arguments):
         raise UsageError(f"{name} takes {arguments} numbers, not {dim}")
     scalars = arguments > 1 or (dim in (None, 1) and _takes_number(function, numbers, dim))
@@ -221,7 +221,9 @@ def _problem(
 
 
 def _untraceable(name: str, problem: Exception) -> UsageError:
+    asks = "it asks for the value of a number (as math.sin, float and if do)"
+    told = asks if isinstance(problem, UNTRACEABLE) else _told(problem)
     return UsageError(
-        f"{name} is not a function JAX can differentiate: {_told(problem)}. Use jax.numpy "
-        "(jnp.sin, not math.sin), and return one number"
+        f"{name} is not a function JAX can differentiate: {told}. Use jax.numpy (jnp.sin, not "
+        "math.sin; jnp.where, not if), and return one number"
     )

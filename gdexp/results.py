@@ -28,7 +28,7 @@ class Results:
       config: the resolved experiment, a plain tree.
       manifest: what made it.
       summary: counts by outcome, best run, thresholds, runs per second.
-      path: the states of a single run, step by step; None for a sweep.
+      path: the states of a single run, step by step; None for a sweep, and after `load`.
       directory: where the files are; None in memory.
     """
 
@@ -118,15 +118,19 @@ class Results:
         runs, groups = self.runs, self.manifest["groups"]
         if len(runs) < self.manifest["runs"]:
             raise UsageError(f"only {len(runs)} of {self.manifest['runs']} runs are here")
-        sizes = [math.prod(g["shape"]) for g in groups]
-        rows = [runs.slice(g["first"], n) for g, n in zip(groups, sizes, strict=True)]
-        alike = {json.dumps([g["shape"], g["axes"], len(r["x"][0])]) for g, r in zip(groups, rows)}
-        if len(alike) > 1:
-            names = [f"{g['objective']}/{g['optimizer']}" for g in groups]
-            made = [_dataset(xarray, r, g, {}) for r, g in zip(rows, groups, strict=True)]
-            return xarray.DataTree.from_dict(dict(zip(names, made, strict=True)))
-        names = {n: list(dict.fromkeys(g[n] for g in groups)) for n in ("objective", "optimizer")}
-        return _dataset(xarray, runs, groups[0], names)
+        kinds = {json.dumps([g["axes"], g["shape"], len(runs["x"][g["first"]])]) for g in groups}
+        if len(kinds) == 1:
+            names = ("objective", "optimizer")
+            each = {name: list(dict.fromkeys(g[name] for g in groups)) for name in names}
+            return _dataset(xarray, runs, groups[0], each)
+        return xarray.DataTree.from_dict(
+            {
+                f"{g['objective']}/{g['optimizer']}": _dataset(
+                    xarray, runs.slice(g["first"], math.prod(g["shape"])), g, {}
+                )
+                for g in groups
+            }
+        )
 
     def _add(self, folder: str, part: int, table: pa.Table) -> None:
         if self.directory:

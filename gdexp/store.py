@@ -74,13 +74,16 @@ def read_json(directory: FilePath, name: str) -> dict[str, Any]:
 
 
 def read_config(directory: FilePath) -> dict[str, Any]:
-    """config.yaml as plain values, by the safe loader."""
+    """config.yaml as plain values, by the safe loader; UsageError if it is not that."""
     path = directory / CONFIG
     if not path.is_file():
         raise UsageError(f"{directory} holds no {CONFIG}: it is not a gdexp output folder")
     if path.stat().st_size > MOST_CONFIG_BYTES:
         raise UsageError(f"{path} is larger than {MOST_CONFIG_BYTES} bytes: it is not read")
-    return yaml.safe_load(path.read_text())
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not plain YAML: {error}") from None
 
 
 def parts(directory: FilePath, folder: str) -> ds.Dataset:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Collection, Mapping
+import traceback
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from hydra.experimental.callback import Callback
 
 from gdexp import engine, job, plan, sinks, store
 from gdexp.base import UsageError, discover
-from gdexp.config import catalogue, check, tree
+from gdexp.config import catalogue, check, tree, words
 from gdexp.experiment import Experiment
 
 accepted: list[Experiment] = []  # by Refuse, in the same process, for the task that follows
@@ -21,13 +23,51 @@ class Refuse(Callback):
     """Checks everything before Hydra makes the output folder, so that no refusal leaves one."""
 
     def on_run_start(self, config: Any, **_: Any) -> None:
-        try:
+        with _refusing():
             store.claim(Path(config.hydra.run.dir))
-            experiment = from_hydra(config, config.hydra)
-        except UsageError as error:
-            # Hydra turns an Exception of a callback into a warning, and runs on
-            sys.exit(refusal(error))
-        accepted.append(experiment)
+            accepted.append(from_hydra(config, config.hydra))
+
+    def on_multirun_start(self, config: Any, **_: Any) -> None:
+        with _refusing():
+            store.claim(Path(config.hydra.sweep.dir))
+            for one in _jobs(config):
+                store.claim(Path(one.hydra.sweep.dir) / one.hydra.sweep.subdir)
+                from_hydra(one, one.hydra)
+
+
+@contextlib.contextmanager
+def _refusing() -> Iterator[None]:
+    """Ends the process where something raises: Hydra turns an Exception of a callback into a
+    warning, and runs on."""
+    from hydra.errors import HydraException
+
+    try:
+        yield
+    except UsageError as error:
+        sys.exit(refusal(error))
+    except HydraException as error:
+        sys.exit(refusal(words.explain(error, sys.argv[1:])))
+    except Exception:
+        traceback.print_exc()
+        sys.exit(1)
+
+
+def _jobs(config: Any) -> Iterator[Any]:
+    """The composed config of every job of -m, where Hydra's own sweeper makes them."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from omegaconf import open_dict
+
+    if not config.hydra.sweeper._target_.endswith("BasicSweeper"):
+        return
+    asked = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    [jobs] = BasicSweeper.split_arguments(asked, None)
+    for number, overrides in enumerate(jobs):
+        job_config = GlobalHydra.instance().config_loader().load_sweep_config(config, overrides)
+        with open_dict(job_config):  # as its launcher does: the job's folder is named after it
+            job_config.hydra.job.id = job_config.hydra.job.num = number
+        yield job_config
 
 
 def from_hydra(config: Any, hydra: Any) -> Experiment:
@@ -48,33 +88,56 @@ def from_hydra(config: Any, hydra: Any) -> Experiment:
         plain = {"sweep": choices["sweep"], **plain}
     _drop_leftovers(plain, typed)
     experiment = check.experiment(plain, tree.defaults())
-    engine.check(experiment, plan.make(experiment))
+    _refuse_hidden(experiment, typed)
+    planned = plan.make(experiment)
+    for run_number in experiment.trace.runs or ():
+        planned.group_of(run_number)  # raises where there is no such run
+    engine.check(experiment, planned)
     return experiment
 
 
 def _drop_leftovers(plain: dict[str, Any], typed: Collection[str]) -> None:
-    """Takes out what a sweep says of a start, objective or optimizer that was replaced.
+    """Takes out what a sweep says of a start, schedule, objective or optimizer that was replaced.
 
     A sweep's numbers are merged after the choice, so `+sweep=basins start=own` still finds the
     sweep's start.num, and `optimizer=adam` the numbers it gave sgd. What was typed stays, and is
     refused if it is wrong.
     """
-    sampler = plain["start"].get("name")
-    if sampler in catalogue.choices("start"):
-        card = catalogue.cards()["start", sampler]
-        for key in set(plain["start"]) - set(card):
-            if f"start.{key}" not in typed:
-                del plain["start"][key]
+    for group in ("start", "schedule"):
+        name = plain[group].get("name")
+        if group in typed and name in catalogue.choices(group):
+            for key in set(plain[group]) - {"name", *catalogue.card(group, name)}:
+                if f"{group}.{key}" not in typed:
+                    del plain[group][key]
     for group in ("objective", "optimizer"):
-        for name in list(plain[group] or {}):
-            if name in catalogue.choices(group):
-                card = tree.choose(group, name)[name]
-                if set(card) - set(plain[group][name] or {}):  # only the selected are whole
-                    del plain[group][name]
+        for name, card in list((plain[group] or {}).items()):
+            known = name in catalogue.choices(group) and isinstance(card, Mapping)
+            if known and set(catalogue.card(group, name)) - set(card):  # the selected are whole
+                own = f"{group}.{name}."
+                if group not in typed or any(f"{key}.".startswith(own) for key in typed):
+                    raise UsageError(f"{name} is not selected: add {group}={name}")
+                del plain[group][name]
+
+
+def _refuse_hidden(experiment: Experiment, typed: Collection[str]) -> None:
+    """Raises UsageError for a number that was typed and that an axis varies: it would not count."""
+    axes = dict.fromkeys(experiment.grid, "grid") | dict.fromkeys(experiment.draw, "draw")
+    for key in typed:
+        room, _, rest = key.partition(".")
+        owner, _, last = rest.rpartition(".")
+        if room not in ("objective", "optimizer", "schedule") or owner.endswith("parameters"):
+            continue  # a parameter is made by giving it a value
+        for axis in (last, f"{owner or experiment.schedule.name}.{last}"):
+            if axis in axes:
+                raise UsageError(
+                    f"{key} has one value and {axes[axis]}.{axis} gives others: leave out one "
+                    f"(~{axes[axis]}.{axis} takes the axis away)"
+                )
 
 
 def run(experiment: Experiment, directory: Path) -> None:
     """Runs an accepted experiment with every sink it wants."""
+    store.claim(directory)  # jobs of -m may have been given one folder
     kinds = discover("gdexp.sinks", sinks.Sink).values()
     job.run(experiment, directory, kinds)
 

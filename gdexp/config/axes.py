@@ -9,8 +9,10 @@ import numpy as np
 
 from gdexp.base import Objective, UsageError, nearest
 from gdexp.config import catalogue
-from gdexp.config.values import SPACING_OF, axis, number
+from gdexp.config.values import FORMS, SPACING_OF, axis, number, shown
 from gdexp.experiment import Schedule
+
+GROUPS = ("objective", "optimizer", "schedule")  # whose cards hold numbers
 
 # columns of runs/, traces/, labels and curves: no number may be named like one
 COLUMNS = frozenset(
@@ -18,6 +20,7 @@ COLUMNS = frozenset(
         *("run", "objective", "optimizer", "start", "replicate", "x0", "x", "f0", "f", "f_best"),
         *("grad_norm", "steps", "evaluations", "outcome", "reason", "period", "steps_to_target"),
         *("step", "kind", "minimum_id"),
+        *("dim", "target"),  # dimensions of to_xarray
     ]
 )
 
@@ -26,7 +29,7 @@ def flat(node: Mapping[str, Any] | None) -> dict[str, Any]:
     """{sgd: {momentum: V}} as {sgd.momentum: V}; a null removes the key."""
     found = {}
     for key, value in (node or {}).items():
-        if isinstance(value, Mapping) and not set(value) & set(SPACING_OF):
+        if isinstance(value, Mapping) and value and not set(value) & set(SPACING_OF):
             found |= {f"{key}.{inner}": v for inner, v in flat(value).items()}
         elif value is not None:
             found[str(key)] = value
@@ -42,11 +45,10 @@ def zipped(node: Any, grid: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], 
     """The groups of keys that advance together: [a, b] or [[a, b], [c, d]]."""
     if isinstance(node, str):
         node = [node]
-    groups = [node] if node and all(isinstance(key, str) for key in node) else node
-    if not isinstance(groups, Sequence) or not all(
-        isinstance(g, Sequence) and not isinstance(g, str) for g in groups
-    ):
-        raise UsageError(f"zip={node}: type zip=[learning_rate,momentum]")
+    groups = node if isinstance(node, Sequence) else [] if node is None else [node]
+    groups = [groups] if any(isinstance(key, str) for key in groups) else groups
+    if not all(_is_names(group) for group in groups):
+        raise UsageError(f"zip={shown(node)}: type zip=[learning_rate,momentum]")
     seen: set[str] = set()
     for group in groups:
         for key in group:
@@ -59,7 +61,11 @@ def zipped(node: Any, grid: Mapping[str, np.ndarray]) -> tuple[tuple[str, ...], 
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{key} has {n}" for key, n in lengths.items())
             raise UsageError(f"keys that advance together need as many values each: {told}")
-    return tuple(tuple(group) for group in groups)
+    return tuple(tuple(group) for group in groups if group)
+
+
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(name, str) for name in value)
 
 
 def check_owners(
@@ -94,6 +100,11 @@ def check_owners(
 def _unowned(key, name, last, owners, objectives, optimizers) -> str:
     """Why nothing selected has the number `key`, and what to type instead."""
     if name and name not in owners:
+        group = next((g for g in GROUPS if name in catalogue.choices(g)), None)
+        if group:
+            return f"{name} is not selected (grid.{key}): add {group}={name}"
+        if any(name in ks for _, ks in owners.values()):
+            return f"grid.{key} is not an axis: type grid.{name}=VALUES, one of {FORMS}"
         return f"{name!r} is not selected{nearest(name, owners)} (grid.{key})"
     selected = sorted({k for _, ks in owners.values() for k in ks})
     structure = [
@@ -109,16 +120,18 @@ def _unowned(key, name, last, owners, objectives, optimizers) -> str:
         return f"{last} chooses the program and is no axis: set {structure[0]}=VALUE"
     hint = nearest(last, selected)
     if not hint:
-        names = catalogue.choices("optimizer")
-        elsewhere = [n for n in names if last in catalogue.optimizer_card(n)]
-        first = "sgd" if "sgd" in elsewhere else next(iter(elsewhere), None)
-        hint = f"; {first} has it: type optimizer={first}" if first else ""
+        elsewhere = [(group, n) for group in GROUPS for n in catalogue.holders(group, last)]
+        known = ("optimizer", "sgd") if ("optimizer", "sgd") in elsewhere else None
+        if found := known or next(iter(elsewhere), None):
+            hint = f"; {found[1]} has it: type {found[0]}={found[1]}"
     whose = ", ".join(n for n, (_, ks) in owners.items() if ks)
     return f"no number {last!r} in {whose}{hint} (there: {', '.join(selected)})"
 
 
 def bound(key: str, value: Any) -> float | tuple[float, ...]:
     """An end of a box: one number, or one per dimension."""
+    if hasattr(value, "tolist"):  # of numpy or JAX
+        value = value.tolist()
     if isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(number(key, v) for v in value)
     return number(key, value)
@@ -126,11 +139,17 @@ def bound(key: str, value: Any) -> float | tuple[float, ...]:
 
 def points(value: Any) -> Any:
     """Starting points [N][D] as floats; a single point may leave out the outer brackets."""
-    if isinstance(value, np.ndarray):
-        return value.astype(np.float64)
-    if isinstance(value, str) or not isinstance(value, Sequence):
-        raise UsageError(f"start.points={value}: type 'start.points=[[3,3],[-2,0]]'")
-    rows = [value] if value and not isinstance(value[0], Sequence) else value
-    if any(isinstance(row, str) or not isinstance(row, Sequence) for row in rows):
-        raise UsageError(f"start.points={value}: type 'start.points=[[3,3],[-2,0]]'")
+    if hasattr(value, "__array__"):  # of numpy, JAX, pandas
+        try:
+            return np.atleast_2d(np.asarray(value, np.float64))
+        except (TypeError, ValueError):
+            raise UsageError(f"start.points={shown(value)} holds what is no number") from None
+    rows = [value] if _is_number(value) else value
+    rows = [rows] if isinstance(rows, Sequence) and any(map(_is_number, rows)) else rows
+    if not isinstance(rows, list | tuple) or not all(isinstance(r, list | tuple) for r in rows):
+        raise UsageError(f"start.points={shown(value)}: type 'start.points=[[3,3],[-2,0]]'")
     return [[number("start.points", v) for v in row] for row in rows]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | np.number)

@@ -28,8 +28,10 @@ def conf_directory() -> Path:
 def sweep_directories() -> list[Path]:
     """The folders whose sweep/ may hold deltas: this package's, ./conf and $GDEXP_CONF."""
     own = [Path.cwd() / "conf"]
-    if os.environ.get("GDEXP_CONF"):
-        own.append(Path(os.environ["GDEXP_CONF"]).expanduser())
+    if named := os.environ.get("GDEXP_CONF"):
+        own.append(Path(named).expanduser())
+        if not own[-1].is_dir():
+            raise base.UsageError(f"GDEXP_CONF={named} is no folder: name one that holds sweep/")
     package = conf_directory().resolve()
     return [package] + [d.resolve() for d in own if d.is_dir() and d.resolve() != package]
 
@@ -65,7 +67,8 @@ def optimizer_card(name: str) -> dict[str, Any]:
 
 def header(path: Path) -> str:
     """The first comment of a card or sweep that is not Hydra's own."""
-    comments = (line[1:].strip() for line in path.read_text().splitlines() if line[:1] == "#")
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    comments = (line[1:].strip() for line in lines if line[:1] == "#")
     return next((c for c in comments if c and not c.startswith("@package")), "")
 
 
@@ -75,6 +78,7 @@ def sweeps() -> dict[str, Path]:
         path.stem: path
         for folder in reversed(sweep_directories())
         for path in sorted((folder / "sweep").glob("*.yaml"))
+        if path.is_file()
     }
 
 
@@ -87,6 +91,36 @@ def choices(group: str) -> list[str]:
         "start": lambda: list(start_samplers()),
         "sweep": lambda: list(sweeps()),
     }[group]()
+
+
+def pick(group: str, name: Any) -> str:
+    """`name`, if GROUP=NAME takes it.
+
+    Raises:
+      UsageError: it does not; the message says the nearest that it takes.
+    """
+    known = choices(group)
+    if name not in known:
+        few = f": there are {', '.join(known[:12])}"
+        hint = base.nearest(str(name).lower(), known) or few
+        raise base.UsageError(
+            f"there is no {group} {str(name)!r}{hint} (python -m gdexp list {group}s)"
+        )
+    return name
+
+
+def card(group: str, name: str) -> dict[str, Any]:
+    """The card of a name: its keys and their defaults."""
+    if group == "optimizer":
+        return optimizer_card(name)
+    node = cards()[group, name]
+    node = node[name] if group == "objective" else node
+    return {key: value for key, value in node.items() if key != "name"}
+
+
+def holders(group: str, key: str) -> list[str]:
+    """The names of a group whose card has `key`."""
+    return [name for name in choices(group) if key in card(group, name)]
 
 
 def cards() -> dict[tuple[str, str], dict[str, Any]]:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from gdexp import function
 from gdexp.base import Objective, UsageError, nearest, numbers_of
-from gdexp.config import axes, catalogue
-from gdexp.config.values import draw, number, whole
+from gdexp.config import axes, cards, catalogue
+from gdexp.config.values import axis, draw, flag, number, shown, whole
 from gdexp.experiment import Experiment, Optimizer, Schedule, Stop, Trace, Wandb
 from gdexp.starts import Start
 
 SECTIONS = ("stop", "trace", "wandb", "run")  # fixed keys; the other nodes have their own checks
+LARGEST = float(np.finfo(np.float32).max)
 
 
 def experiment(
@@ -34,19 +34,20 @@ def experiment(
       UsageError: the first thing that is wrong, and what to type instead.
     """
     _known_keys(tree, defaults)
-    objectives = objectives or _objectives(tree["objective"])
+    objectives = objectives or cards.objectives(tree)
+    cards.check_names(objectives)
     schedule = _schedule(tree["schedule"])
     start = _start(tree["start"], objectives)
-    cards = {name: _card("optimizer", name, card) for name, card in _several(tree, "optimizer")}
-    grid = axes.grid(tree["grid"])
+    chosen = cards.optimizers(tree)
     draws = {key: draw(f"draw.{key}", text) for key, text in axes.flat(tree["draw"]).items()}
-    axes.check_owners([*grid, *draws], objectives, cards, schedule)
+    axes.check_owners([*axes.flat(tree["grid"]), *draws], objectives, chosen, schedule)
+    grid = axes.grid(tree["grid"])
     for key in set(grid) & set(draws):
         raise UsageError(f"{key} has both grid.{key} and draw.{key}: keep one")
     optimizers = {
-        name: _optimizer(name, card, [*grid, *draws], schedule) for name, card in cards.items()
+        name: _optimizer(name, card, [*grid, *draws], schedule) for name, card in chosen.items()
     }
-    return Experiment(
+    checked = Experiment(
         objectives=objectives,
         optimizers=optimizers,
         schedule=schedule,
@@ -62,106 +63,34 @@ def experiment(
         device=_one_of("device", tree["device"], ("auto", "cpu", "gpu", "tpu")),
         trace=_trace(tree["trace"]),
         wandb=_wandb(tree["wandb"]),
-        report=_flag("report", tree["report"]),
-        prepare=_flag("run.prepare", tree["run"]["prepare"]),
+        report=flag("report", tree["report"]),
+        prepare=flag("run.prepare", tree["run"]["prepare"]),
         sweep=tree.get("sweep"),
         config=_plain(tree),
     )
+    if checked.dtype == "float32":
+        _fits_float32(checked)
+    return checked
 
 
 def _known_keys(tree: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     known = [*defaults, "+sweep"]
     for key in tree:
         if key not in defaults and key != "sweep":
-            hint = nearest(key, known) or "; python -m gdexp --help names the keys"
+            hint = nearest(str(key), known) or "; python -m gdexp --help names the keys"
             raise UsageError(f"there is no key {key!r}{hint}")
+    for section, default in defaults.items():
+        removed = tree[section] is None and section in ("grid", "draw")
+        if isinstance(default, Mapping) and not isinstance(tree[section], Mapping) and not removed:
+            first = next(iter(default), "learning_rate")
+            raise UsageError(
+                f"{section}={shown(tree[section])} holds no keys: type {section}.{first}=VALUE"
+            )
     for section in SECTIONS:
         for key in tree[section]:
             if key not in defaults[section]:
-                raise UsageError(
-                    f"there is no key {section}.{key}{nearest(key, defaults[section])}"
-                )
-
-
-def _several(tree: Mapping[str, Any], group: str) -> list[tuple[str, dict[str, Any]]]:
-    """The selected cards of a group, in the order given."""
-    cards = tree[group]
-    if not isinstance(cards, Mapping) or not cards:
-        raise UsageError(f"no {group} is selected: type {group}={catalogue.choices(group)[0]}")
-    return [(name, dict(card or {})) for name, card in cards.items()]
-
-
-def _objectives(cards: Mapping[str, Any]) -> dict[str, Objective]:
-    made = {}
-    for name, card in _several({"objective": cards}, "objective"):
-        if name == "expr":
-            made[name] = _user_function(function.from_formula, name, card, "formula")
-        elif name == "file":
-            made[name] = _user_function(function.from_file, name, card, "path")
-        else:
-            card = _card("objective", name, card)
-            made[name] = catalogue.objectives()[name](**card)
-            if made[name].dim < made[name].min_dim:
-                raise UsageError(f"objective.{name}.dim must be {made[name].min_dim} or more")
-    return made
-
-
-def _user_function(
-    make: Callable[..., Objective], name: str, card: dict[str, Any], what: str
-) -> Objective:
-    """The objective of a formula or of a file, from its card."""
-    _known_card_keys("objective", name, card, catalogue.USER_CARDS[name])
-    text = card.pop(what)
-    if not isinstance(text, str) or not text.strip():
-        raise UsageError(f"objective={name} needs a {what}: type objective='(x-1)**2 + y**2'")
-    parameters = {
-        key: number(f"objective.{name}.parameters.{key}", value)
-        for key, value in (card.pop("parameters", None) or {}).items()
-    }
-    for key in parameters:
-        if key in axes.COLUMNS or not key.isidentifier():
-            raise UsageError(f"a parameter cannot be named {key!r}: results have such a column")
-    for bound in ("low", "high"):
-        card[bound] = axes.bound(f"objective.{name}.{bound}", card[bound])
-    return make(text, parameters=parameters, **card)
-
-
-def _card(group: str, name: str, card: Mapping[str, Any]) -> dict[str, Any]:
-    """A card's values, each of the type its default has."""
-    _pick(group, name)
-    if group == "optimizer":
-        default = catalogue.optimizer_card(name)
-    else:
-        node = catalogue.cards()[group, name]
-        default = node[name] if group == "objective" else node
-    _known_card_keys(group, name, card, default)
-    prefix = f"{group}.{name}" if group in ("objective", "optimizer") else group
-    return {
-        key: _typed(f"{prefix}.{key}", card.get(key, value), value)
-        for key, value in default.items()
-        if key != "name"
-    }
-
-
-def _known_card_keys(group: str, name: str, card: Mapping[str, Any], default: Mapping) -> None:
-    for key in card:
-        if key not in default:
-            raise UsageError(
-                f"{group} {name} has no number {key!r}{nearest(key, default)}"
-                f" (it has {', '.join(k for k in default if k != 'name') or 'none'})"
-            )
-
-
-def _typed(key: str, value: Any, default: Any) -> Any:
-    if isinstance(default, bool):
-        return _flag(key, value)
-    if isinstance(default, int):
-        return whole(key, value, low=min(default, 1))
-    if isinstance(default, float):
-        return number(key, value)
-    if default is None and value is not None and not isinstance(value, Sequence | np.ndarray):
-        return number(key, value)
-    return value
+                hint = nearest(str(key), defaults[section])
+                raise UsageError(f"there is no key {section}.{key}{hint}")
 
 
 def _optimizer(
@@ -181,14 +110,14 @@ def _optimizer(
 
 def _schedule(node: Mapping[str, Any]) -> Schedule:
     name = node.get("name")
-    card = _card("schedule", name, node)
+    card = cards.card("schedule", name, node)
     numbers = numbers_of(card)
     return Schedule(name, {k: v for k, v in card.items() if k not in numbers}, numbers)
 
 
 def _start(node: Mapping[str, Any], objectives: Mapping[str, Objective]) -> Start:
     name = node.get("name")
-    card = _card("start", name, node)
+    card = cards.card("start", name, node)
     for key in ("low", "high"):
         if card.get(key) is not None:
             card[key] = axes.bound(f"start.{key}", card[key])
@@ -202,63 +131,76 @@ def _start(node: Mapping[str, Any], objectives: Mapping[str, Objective]) -> Star
 
 def _stop(node: Mapping[str, Any]) -> Stop:
     def optional(key: str) -> float | None:
-        return None if node[key] is None else number(f"stop.{key}", node[key])
+        off = node[key] is None or node[key] == "off"
+        return None if off else number(f"stop.{key}", node[key])
 
-    targets = node["targets"] if isinstance(node["targets"], Sequence) else [node["targets"]]
     f_tol = optional("f_tol")
     if f_tol is not None and f_tol <= 0:
         raise UsageError("stop.f_tol must be above 0; stop.f_tol=null turns it off")
+    targets = [] if node["targets"] is None else node["targets"]
+    if not isinstance(targets, Sequence) or len(targets):
+        targets = axis("stop.targets", targets).tolist()
     return Stop(
         max_steps=whole("stop.max_steps", node["max_steps"]),
         grad_tol=number("stop.grad_tol", node["grad_tol"], low=0),
         f_tol=f_tol,
         escape_radius=number("stop.escape_radius", node["escape_radius"], above=0),
         max_value=optional("max_value"),
-        targets=tuple(number("stop.targets", t) for t in targets),
+        targets=tuple(targets),
     )
 
 
 def _trace(node: Mapping[str, Any]) -> Trace:
     if node["metrics"]:
-        raise UsageError(f"trace.metrics={node['metrics']}: this version records no metrics")
-    runs = node["runs"]
-    if runs != "all":
-        runs = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
-        runs = tuple(sorted({whole("trace.runs", run, high=2**62) for run in runs}))
-    return Trace(whole("trace.every", node["every"]), None if runs == "all" else runs)
+        raise UsageError(f"trace.metrics={shown(node['metrics'])}: this version records no metrics")
+    every, runs = whole("trace.every", node["every"]), node["runs"]
+    if runs == "all":
+        return Trace(every)
+    runs = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
+    numbers = tuple(sorted({whole("trace.runs", run, high=2**62) for run in runs}))
+    if not every or not numbers:
+        raise UsageError("trace.runs needs runs and how finely: type trace.runs=[0] trace.every=1")
+    return Trace(every, numbers)
 
 
 def _wandb(node: Mapping[str, Any]) -> Wandb:
-    tags = node["tags"] if isinstance(node["tags"], Sequence) else [node["tags"]]
-    tags = [tags] if isinstance(tags, str) else tags
-    text = {key: None if node[key] is None else str(node[key]) for key in ("name", "group")}
+    tags = node["tags"] or []
+    tags = tags if isinstance(tags, list | tuple) else [tags]
+    project = _text("wandb.project", node["project"])
+    if not project:
+        raise UsageError("wandb.project needs a name: type wandb.project=gdexp")
     return Wandb(
         mode=_one_of("wandb.mode", node["mode"], ("offline", "online", "disabled")),
-        project=str(node["project"]),
-        tags=tuple(str(tag) for tag in tags),
-        **text,
+        project=project,
+        name=_text("wandb.name", node["name"]),
+        group=_text("wandb.group", node["group"]),
+        tags=tuple(_text("wandb.tags", tag) or "null" for tag in tags),
     )
 
 
-def _pick(group: str, name: Any) -> None:
-    """Raises UsageError if a group has no such name."""
-    known = catalogue.choices(group)
-    if name not in known:
-        raise UsageError(
-            f"there is no {group} {name!r}{nearest(str(name), known)} "
-            f"(python -m gdexp list {group}s)"
-        )
+def _text(key: str, value: Any) -> str | None:
+    """A text; what YAML reads as a number is one."""
+    if value is not None and not isinstance(value, str | int | float):
+        raise UsageError(f"{key}={shown(value)} is not a text: type {key}=NAME")
+    return None if value is None else str(value)
+
+
+def _fits_float32(checked: Experiment) -> None:
+    """Raises UsageError for a number that would be infinite in float32."""
+    owners = [*checked.objectives.values(), *checked.optimizers.values(), checked.schedule]
+    held = {key: value for owner in owners for key, value in owner.numbers.items()}
+    for section in ("stop", "start"):
+        held |= {f"{section}.{k}": v for k, v in vars(getattr(checked, section)).items()}
+    held |= {key: (draw.a, draw.b) for key, draw in checked.draw.items()} | dict(checked.grid)
+    for key, value in held.items():
+        size = 0.0 if value is None else np.max(np.abs(np.asarray(value, np.float64)), initial=0)
+        if size > LARGEST:
+            raise UsageError(f"{key} reaches {size:g}, beyond float32: type dtype=float64")
 
 
 def _one_of(key: str, value: Any, allowed: Sequence[str]) -> Any:
     if value not in allowed:
-        raise UsageError(f"{key}={value} is not one of {', '.join(allowed)}")
-    return value
-
-
-def _flag(key: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise UsageError(f"{key}={value} is neither true nor false")
+        raise UsageError(f"{key}={shown(value)} is not one of {', '.join(allowed)}")
     return value
 
 
@@ -266,12 +208,10 @@ def _plain(value: Any) -> Any:
     """A tree of plain Python values, as YAML can hold it."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray):
+    if hasattr(value, "tolist"):  # an array or a number of numpy, JAX, pandas
         return value.tolist()
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        return value.item()
     if dataclasses.is_dataclass(value):
         return _plain(dataclasses.asdict(value))
     return value

@@ -14,7 +14,7 @@ from gdexp.base import UsageError, nearest
 from gdexp.config import catalogue
 
 NAMES = re.compile(r"\[?\s*[A-Za-z_]\w*(\s*,\s*[A-Za-z_]\w*)*\s*\]?")
-FILE = re.compile(r".+\.py:[A-Za-z_]\w*")
+FILE = re.compile(r".+\.py(:\w*)?")
 GROUPS = ("objective", "optimizer", "schedule", "start")
 
 
@@ -37,9 +37,7 @@ def choose(group: str, names: str | Sequence[str]) -> dict[str, Any]:
     """The node of a group with the cards of `names`, at their defaults."""
     node: dict[str, Any] = {}
     for name in [names] if isinstance(names, str) else names:
-        if name not in catalogue.choices(group):
-            hint = nearest(name, catalogue.choices(group))
-            raise UsageError(f"there is no {group} {name!r}{hint} (python -m gdexp list {group}s)")
+        catalogue.pick(group, name)
         if group == "optimizer":
             node[name] = catalogue.optimizer_card(name)
         else:
@@ -56,7 +54,7 @@ def objective_kind(text: str) -> str:
 
 def split_names(text: str) -> list[str]:
     """`a,b` or `[a,b]` as a list of names."""
-    return [name.strip() for name in text.strip().strip("[]").split(",")]
+    return [name.strip(" '\"") for name in text.strip().strip("[]").split(",")]
 
 
 def from_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
@@ -73,5 +71,7 @@ def from_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
         node = tree
         for parent in parents:
             node = node[parent]
+        if isinstance(node[last], dict) and isinstance(value, Mapping):
+            value = node[last] | dict(value)  # stop={"max_steps": 10} leaves the rest as it is
         node[last] = value
     return tree

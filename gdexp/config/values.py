@@ -20,24 +20,22 @@ SPACING_OF = {"geomspace": "log", "linspace": "lin"}
 
 def number(key: str, value: Any, *, low: float = -math.inf, above: float = -math.inf) -> float:
     """`value` as a finite float that is ≥ `low` and > `above`; UsageError otherwise."""
-    if isinstance(value, str):
-        try:
-            value = float(value)
-        except ValueError:
-            raise UsageError(f"{key}={value} is not a number") from None
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise UsageError(f"{key}={_shown(value)} is not a number")
+    real = isinstance(value, str | int | float | np.integer | np.floating)
     try:
-        value = float(value)
+        found = float(value) if real and not isinstance(value, bool) else None
+    except ValueError:
+        found = None
     except OverflowError:
-        value = math.inf
-    if not math.isfinite(value):
-        raise UsageError(f"{key}={value} is not finite")
-    if value < low:
-        raise UsageError(f"{key}={value:g} is too small: give {low:g} or more")
-    if value <= above:
-        raise UsageError(f"{key}={value:g} is too small: give a number above {above:g}")
-    return value
+        found = math.inf
+    if found is None:
+        raise UsageError(f"{key}={shown(value)} is not a number")
+    if not math.isfinite(found):
+        raise UsageError(f"{key}={shown(value)} is not finite")
+    if found < low:
+        raise UsageError(f"{key}={found:g} is too small: give {low:g} or more")
+    if found <= above:
+        raise UsageError(f"{key}={found:g} is too small: give a number above {above:g}")
+    return found
 
 
 def whole(key: str, value: Any, *, low: int = 0, high: int = 2**31 - 2) -> int:
@@ -47,11 +45,18 @@ def whole(key: str, value: Any, *, low: int = 0, high: int = 2**31 - 2) -> int:
     else:
         exact = number(key, value)
         if exact != math.floor(exact):
-            raise UsageError(f"{key}={exact:g} is not a whole number")
+            raise UsageError(f"{key}={shown(value)} is not a whole number")
         found = int(exact)
     if not low <= found <= high:
-        raise UsageError(f"{key}={found} is out of range: give {low} to {high}")
+        raise UsageError(f"{key}={shown(value)} is out of range: give {low} to {high}")
     return found
+
+
+def flag(key: str, value: Any) -> bool:
+    """`value` if it is true or false."""
+    if not isinstance(value, bool):
+        raise UsageError(f"{key}={shown(value)} is neither true nor false")
+    return value
 
 
 def axis(key: str, value: Any) -> np.ndarray:
@@ -62,14 +67,18 @@ def axis(key: str, value: Any) -> np.ndarray:
         text = value.strip().strip("[]")
         if text.split(":")[0] in SPACINGS:
             return _spaced(key, text)
-        value = [part for part in text.split(",") if part.strip()]
+        value = text.split(",") if text else []
+    if hasattr(value, "__array__"):  # of numpy, JAX, pandas
+        value = np.atleast_1d(np.asarray(value))
+        if value.ndim > 1:
+            raise UsageError(f"{key} has the shape {value.shape}: give a flat list of numbers")
     values = value if isinstance(value, Sequence | np.ndarray) else [value]
     if len(values) == 0:
         raise UsageError(f"{key}= names no value: type one of {FORMS}")
     if len(values) > MOST_VALUES:
         raise UsageError(f"{key} has {len(values)} values; an axis holds at most {MOST_VALUES}")
-    if isinstance(values, np.ndarray) and values.dtype.kind == "f" and np.isfinite(values).all():
-        return values.astype(np.float64).reshape(-1)
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iuf" and np.isfinite(values).all():
+        return values.astype(np.float64)
     try:
         return np.array([number(key, v) for v in values], np.float64)
     except UsageError as error:
@@ -80,7 +89,7 @@ def draw(key: str, text: Any) -> Draw:
     """A distribution such as `loguniform:1e-3:0.5`."""
     parts = text.split(":") if isinstance(text, str) else []
     if len(parts) != 3 or parts[0] not in ("loguniform", "uniform", "normal"):
-        raise UsageError(f"{key}={_shown(text)} is not a distribution: type one of {DRAWS}")
+        raise UsageError(f"{key}={shown(text)} is not a distribution: type one of {DRAWS}")
     kind, a, b = parts[0], number(key, parts[1]), number(key, parts[2])
     if kind == "loguniform" and a <= 0:
         raise UsageError(f"{key}={text}: loguniform needs a low end above 0")
@@ -88,6 +97,8 @@ def draw(key: str, text: Any) -> Draw:
         raise UsageError(f"{key}={text}: a standard deviation is not negative")
     if kind != "normal" and b < a:
         raise UsageError(f"{key}={text}: the low end stands above the high end")
+    if not math.isfinite(b / a if kind == "loguniform" else b - a):
+        raise UsageError(f"{key}={text}: the ends are too far apart for a float")
     return Draw(kind, a, b)
 
 
@@ -107,16 +118,28 @@ def _spaced(key: str, text: str) -> np.ndarray:
     kind, *ends = text.split(":")
     if len(ends) != 3:
         raise UsageError(f"{key}={text}: type {kind}:FIRST:LAST:HOW_MANY, such as {kind}:1e-3:1:64")
-    first, last = number(key, ends[0]), number(key, ends[1])
-    count = whole(key, ends[2], low=1, high=MOST_VALUES)
+    first, last = (
+        number(f"{key}={text}: {n}", e) for n, e in zip(("FIRST", "LAST"), ends, strict=False)
+    )
+    count = whole(f"{key}={text}: HOW_MANY", ends[2], low=1, high=MOST_VALUES)
     if kind == "log" and (first == 0 or last == 0 or (first < 0) != (last < 0)):
         raise UsageError(
             f"{key}={text}: a geometric axis needs ends of one sign and no 0; "
             f"type lin:{ends[0]}:{ends[1]}:{count}, or begin above 0"
         )
-    return SPACINGS[kind](first, last, count)
+    with np.errstate(all="ignore"):
+        values = SPACINGS[kind](first, last, count)
+    if not np.isfinite(values).all():
+        raise UsageError(f"{key}={text}: the ends are too far apart for a float")
+    return values
 
 
-def _shown(value: Any) -> str:
-    text = str(value)
+def shown(value: Any) -> str:
+    """A value as a message shows it: in YAML's words, and short."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    try:
+        text = str(value)
+    except ValueError:  # Python prints no whole number of more than 4,300 digits
+        text = "a number of very many digits"
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,107 @@
+"""What README says: every command and every Python block is run, section by section."""
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import gdexp
+from gdexp.base import Reason
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RUN = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e . && "
+RUN += ".venv/bin/python -m gdexp +sweep=lr_grid"
+TEST = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[test]' && "
+TEST += ".venv/bin/pytest"
+LATER = {Reason.RUNNING, Reason.NO_PROGRESS, Reason.CYCLE}  # README lists them as to come
+
+
+class Block(NamedTuple):
+    """A fenced block and the paragraph before it."""
+
+    before: str
+    language: str
+    text: str
+
+
+def blocks(text):
+    fence = r"([^\n]*(?:\n[^\n]+)*)\n\n```(\w+)\n(.*?)\n```"
+    return [Block(*found) for found in re.findall(fence, f"\n{text}", re.DOTALL)]
+
+
+SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^## ", README, flags=re.M)[1:])
+SECTIONS = {title: blocks(text) for title, text in SECTIONS.items() if "```" in text}
+
+
+def execute(arguments, folder):
+    """Runs a program in `folder`; its standard output, or a failure that shows what it said."""
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def shell(line, folder):
+    """Runs a line of README; what installs or needs an account is left out."""
+    program, *arguments = shlex.split(line)
+    if program == "python":
+        execute([sys.executable, *arguments], folder)
+    elif program == "wandb":
+        beside = shutil.which(program, path=Path(sys.executable).parent)
+        execute([beside, *arguments], folder)
+    else:
+        assert "pip install" in line
+
+
+@pytest.mark.parametrize("title", SECTIONS)
+def test_what_a_section_shows_runs(title, tmp_path):
+    printed = None
+    for before, language, text in SECTIONS[title]:
+        if saved := re.search(r"[Ss]ave\s+this\s+as\s+`([^`]+)`", before):
+            file = tmp_path / saved[1]
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text + "\n", encoding="utf-8")
+        elif language == "bash":
+            for line in text.splitlines():
+                shell(line, tmp_path)
+        elif language == "python":
+            printed = execute([sys.executable, "-W", "error", "-c", text], tmp_path)
+        else:
+            assert (language, text) == ("text", printed.rstrip("\n"))
+
+
+def test_it_opens_with_the_two_commands_that_set_everything_up():
+    opening = README[: README.index("\n## ")]
+    assert [block.text for block in blocks(opening)] == [RUN, TEST]
+
+
+def test_ci_runs_the_test_command_to_the_letter():
+    assert f"  {TEST}\n" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_command_in_a_fence_is_seen():
+    assert sum(map(len, SECTIONS.values())) + 2 == README.count("\n```") / 2
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+def test_links_lead_somewhere(document):
+    text = (ROOT / document).read_text(encoding="utf-8")
+    targets = re.findall(r"\]\(([^)#]+)\)", text)
+    assert [t for t in targets if "://" not in t and not (ROOT / t).exists()] == []
+
+
+def test_the_table_of_endings_names_every_reason():
+    named = set(re.findall(r"`(\w+)`", README[README.index("## How a run ends") :]))
+    assert {reason.label for reason in set(Reason) - LATER} <= named
+
+
+def test_the_columns_are_those_of_the_results():
+    [row] = [line for line in README.splitlines() if line.startswith("| `runs/part-*.parquet`")]
+    named = re.findall(r"`(\w+)`", row)
+    columns = gdexp.sweep("parabola", grid={"learning_rate": [0.1]}).runs.column_names
+    assert named == [name for name in columns if name != "learning_rate"]
