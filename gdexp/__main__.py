@@ -24,7 +24,7 @@ gdexp: a microscope for gradient descent.
 examples
   python -m gdexp +sweep=lr_grid
   python -m gdexp objective='(x-1)**2 + 4*(y+1)**2' grid.learning_rate=log:1e-3:1:64
-  python -m gdexp objective=himmelblau optimizer=sgd,adam start=uniform start.num=1000
+  python -m gdexp objective=himmelblau optimizer=sgd,adam grid.learning_rate=log:1e-3:1:16
 
 keys
   objective=NAME | NAME,NAME | 'FORMULA' | ./file.py:function     objective.NAME.KEY=...

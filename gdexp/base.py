@@ -32,7 +32,7 @@ def nearest(word: str, choices: Iterable[str]) -> str:
     if not found:
         return ""
     likeness = {f: difflib.SequenceMatcher(None, word, f).ratio() for f in found}
-    near = [f for f in found if likeness[f] > max(likeness.values()) - 0.1]
+    near = [f for f in found if likeness[f] > max(likeness.values()) - 0.06]
     best = min(near, key=lambda f: (sorted(f) != sorted(word), abs(len(f) - len(word))))
     return f": did you mean {best}?"
 

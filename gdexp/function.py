@@ -198,11 +198,16 @@ def _takes_number(
     function: Callable[..., Any], numbers: Mapping[str, float], dim: int | None
 ) -> bool:
     """Whether the one argument of a function is a number. Where nothing tells the dimensions, it
-    must not take a vector as well: of sum(x**2) no one knows how long its x is."""
-    problem = _problem(function, numbers, ())
-    if isinstance(problem, UNTRACEABLE):
-        raise _untraceable(getattr(function, "__name__", "the function"), problem)
-    return problem is None and (dim == 1 or _problem(function, numbers, (2,)) is not None)
+    must not take a vector as well: of sum(x**2) no one knows how long its x is.
+
+    Raises:
+      UsageError: it can be neither, whatever the dimensions.
+    """
+    alone = _problem(function, numbers, ())
+    pair = _problem(function, numbers, (2,)) if dim is None else None
+    if isinstance(alone, UNTRACEABLE) or (alone and pair and str(alone) == str(pair)):
+        raise _untraceable(getattr(function, "__name__", "the function"), alone)
+    return alone is None and (dim == 1 or pair is not None)
 
 
 def _problem(

@@ -41,8 +41,18 @@ def claim(directory: FilePath) -> None:
 
 def write_config(directory: FilePath, config: Mapping[str, Any]) -> None:
     """config.yaml: the resolved experiment as plain YAML."""
-    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100)
-    _write(directory / CONFIG, text.encode())
+    _write(directory / CONFIG, config_text(config))
+
+
+def config_text(config: Mapping[str, Any]) -> bytes:
+    """A resolved experiment as it is saved; UsageError if it is too large to be read back."""
+    text = yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True, width=100).encode()
+    if len(text) > MOST_CONFIG_BYTES:
+        raise UsageError(
+            f"the config takes {len(text):,} bytes, and none above {MOST_CONFIG_BYTES:,} is read "
+            "back: write long axes as log:1e-3:1:64 or lin:0:1:11, and points as a sampler"
+        )
+    return text
 
 
 def write_manifest(directory: FilePath, manifest: Mapping[str, Any]) -> None:

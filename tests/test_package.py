@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -94,6 +95,11 @@ def test_public_names_are_there(name):
 def test_an_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'swep'"):
         gdexp.swep  # noqa: B018
+
+
+def test_the_citation_names_this_version():
+    told = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert (told["version"], told["license"]) == (gdexp.__version__, "MIT")
 
 
 def test_the_pins_are_names_and_versions_only():

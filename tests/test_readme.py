@@ -1,5 +1,6 @@
 """What README says: every command and every Python block is run, section by section."""
 
+import os
 import re
 import shlex
 import shutil
@@ -39,23 +40,35 @@ SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^## ", README, flags=
 SECTIONS = {title: blocks(text) for title, text in SECTIONS.items() if "```" in text}
 
 
-def execute(arguments, folder):
+def execute(arguments, folder, **variables):
     """Runs a program in `folder`; its standard output, or a failure that shows what it said."""
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, encoding="utf-8")
+    done = subprocess.run(
+        arguments,
+        cwd=folder,
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+    )
     assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
 
 def shell(line, folder):
-    """Runs a line of README; what installs or needs an account is left out."""
-    program, *arguments = shlex.split(line)
+    """Runs a line as a shell would; what installs something is left out."""
+    words = shlex.split(line)
+    variables = {}
+    while re.match(r"[A-Z_]+=", words[0]):
+        name, _, value = words.pop(0).partition("=")
+        variables[name] = value
+    program, *arguments = words
     if program == "python":
-        execute([sys.executable, *arguments], folder)
-    elif program == "wandb":
+        return execute([sys.executable, *arguments], folder, **variables)
+    if program == "wandb":
         beside = shutil.which(program, path=Path(sys.executable).parent)
-        execute([beside, *arguments], folder)
-    else:
-        assert "pip install" in line
+        return execute([beside, *arguments], folder)
+    assert "pip install" in line
+    return ""
 
 
 @pytest.mark.parametrize("title", SECTIONS)
@@ -105,3 +118,16 @@ def test_the_columns_are_those_of_the_results():
     named = re.findall(r"`(\w+)`", row)
     columns = gdexp.sweep("parabola", grid={"learning_rate": [0.1]}).runs.column_names
     assert named == [name for name in columns if name != "learning_rate"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", sorted(ROOT.glob("experiments/*")), ids=lambda path: path.name)
+def test_an_experiment_gives_its_figure_and_the_numbers_of_its_verdict(path, tmp_path):
+    copy = tmp_path / path.relative_to(ROOT)
+    shutil.copytree(path, copy)
+    told = (path / "README.md").read_text(encoding="utf-8")
+    [commands] = blocks(told)
+    printed = [shell(line, tmp_path) for line in commands.text.splitlines()]
+    table = [line for line in told.splitlines() if line.startswith("|")]
+    assert printed[-1].splitlines() == table
+    assert (copy / "figure.svg").read_bytes() == (path / "figure.svg").read_bytes()

@@ -257,3 +257,8 @@ def test_a_summary_holds_no_number_that_json_has_not(tmp_path):
         store.write_summary(tmp_path, {"best": float("nan")})
     store.write_summary(tmp_path, {"best": None})
     assert store.read_json(tmp_path, store.SUMMARY) == {"best": None}
+
+
+def test_a_config_that_could_not_be_read_back_is_refused():
+    with pytest.raises(UsageError, match="log:1e-3:1:64"):
+        store.config_text({"grid": {"learning_rate": [0.123456789] * 100_000}})

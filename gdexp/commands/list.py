@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
 
 from rich.console import Console
@@ -19,7 +20,7 @@ def main(arguments: Sequence[str]) -> int:
         if word not in KINDS:
             hint = nearest(word, KINDS) or f": type one of {', '.join(KINDS)}"
             raise UsageError(f"there is no list of {word!r}{hint}")
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 120)  # a pipe has no width
     for kind in arguments or KINDS:
         table = Table(
             title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False

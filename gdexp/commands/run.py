@@ -92,6 +92,7 @@ def from_hydra(config: Any, hydra: Any) -> Experiment:
     planned = plan.make(experiment)
     for run_number in experiment.trace.runs or ():
         planned.group_of(run_number)  # raises where there is no such run
+    store.config_text(experiment.config)
     engine.check(experiment, planned)
     return experiment
 
@@ -140,6 +141,8 @@ def run(experiment: Experiment, directory: Path) -> None:
     store.claim(directory)  # jobs of -m may have been given one folder
     kinds = discover("gdexp.sinks", sinks.Sink).values()
     job.run(experiment, directory, kinds)
+    if experiment.prepare:
+        print(f"prepared, not run: {directory}")
 
 
 def refusal(error: BaseException | str) -> int:

@@ -83,8 +83,6 @@ def check_owners(
     taken: dict[tuple[str, str], str] = {}
     for key in keys:
         name, _, last = key.rpartition(".")
-        if last in COLUMNS:
-            raise UsageError(f"{key} cannot be an axis: results have a column of that name")
         having = {n: kind for n, (kind, ks) in owners.items() if last in ks and name in ("", n)}
         if not having:
             raise UsageError(_unowned(key, name, last, owners, objectives, optimizers))
@@ -118,6 +116,8 @@ def _unowned(key, name, last, owners, objectives, optimizers) -> str:
     ]
     if structure:
         return f"{last} chooses the program and is no axis: set {structure[0]}=VALUE"
+    if last in COLUMNS:
+        return f"{key} cannot be an axis: results have a column of that name"
     hint = nearest(last, selected)
     if not hint:
         elsewhere = [(group, n) for group in GROUPS for n in catalogue.holders(group, last)]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -65,7 +66,7 @@ class Terminal(Sink):
     def _bar(self) -> Progress:
         if self.bar is None:
             told = TextColumn("{task.fields[told]}")
-            self.bar = Progress(BarColumn(24), told, console=self.errors, transient=True)
+            self.bar = Progress(BarColumn(12), told, console=self.errors, transient=True)
             self.bar.add_task("", total=self.plan.count, told="compiling")
             self.bar.start()
         return self.bar
@@ -131,15 +132,22 @@ def closing(results: Any) -> Iterator[str]:
     """How to read the table, speed, place, and what to type next."""
     summary = results.summary
     yield ""
+    for name, card in results.config["objective"].items():
+        if own := (card or {}).get("formula") or (card or {}).get("path"):
+            yield f"[dim]{name}: {escape(own)}[/]"
     if any(group["median_steps"] is not None for group in summary["groups"]):
         yield "[dim]steps: the median of converged runs[/]"
     if summary["thresholds"]:
-        yield "[dim]the turn: below it most runs do not diverge, from there on most do[/]"
-    yield (
-        f"{summary['runs']:,} {'run' if summary['runs'] == 1 else 'runs'} in "
-        f"{summary['seconds']:.1f} s ({summary['runs_per_second']:,.0f} runs/s, "
-        f"{summary['compile_seconds']:.1f} s of it compiling)"
-    )
+        yield (
+            "[dim]the turn: below it most runs, over all other axes, do not diverge; "
+            "from there on most do[/]"
+        )
+    runs, seconds = summary["runs"], f"{summary['seconds']:.1f} s"
+    compiling = f"{summary['compile_seconds']:.1f} s of it compiling"
+    if runs == 1:
+        yield f"1 run in {seconds} ({compiling})"
+    else:
+        yield f"{runs:,} runs in {seconds} ({summary['runs_per_second']:,.0f} runs/s, {compiling})"
     if results.directory:
         folder = _relative(results.directory)
         yield f"results: {folder}"

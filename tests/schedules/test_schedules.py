@@ -47,7 +47,7 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("ours, optaxs", CASES, ids=lambda case: repr(case)[:60])
+@pytest.mark.parametrize("ours, optaxs", CASES, ids=[repr(c[0]) for c in CASES])
 def test_equals_optax(ours, optaxs):
     fields = card_of(type(ours)).keys()
     numbers = {key: np.array(getattr(ours, key)) for key in fields}
