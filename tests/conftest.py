@@ -1,6 +1,8 @@
 """What every test may count on, whatever machine and surroundings it runs in."""
 
 import os
+import shutil
+import tempfile
 
 import hypothesis
 
@@ -13,3 +15,22 @@ for variable in ("GDEXP_CONF", "XLA_FLAGS", "JAX_ENABLE_X64"):
 # The same examples in every run; a loaded machine is no failure.
 hypothesis.settings.register_profile("gdexp", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("gdexp")
+
+OWN_CACHE = "GDEXP_TEST_CACHE"  # set by the process that made it, for its workers
+
+
+def pytest_configure():
+    """Compiles a program once for all workers and processes of a session, in a new folder."""
+    if OWN_CACHE not in os.environ:
+        folder = tempfile.mkdtemp(prefix="gdexp-tests-")
+        os.environ[OWN_CACHE] = f"{os.getpid()}"
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+
+
+def pytest_unconfigure():
+    """Takes the folder away, when its maker is done."""
+    if os.environ.get(OWN_CACHE) == str(os.getpid()):
+        shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+        del os.environ[OWN_CACHE]

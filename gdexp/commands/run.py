@@ -90,8 +90,6 @@ def from_hydra(config: Any, hydra: Any) -> Experiment:
     experiment = check.experiment(plain, tree.defaults())
     _refuse_hidden(experiment, typed)
     planned = plan.make(experiment)
-    for run_number in experiment.trace.runs or ():
-        planned.group_of(run_number)  # raises where there is no such run
     store.config_text(experiment.config)
     engine.check(experiment, planned)
     return experiment

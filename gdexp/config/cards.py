@@ -29,7 +29,8 @@ def objectives(tree: Mapping[str, Any]) -> dict[str, Objective]:
                 given["dim"] = _dimensions(tree["start"])
             made[name] = _user_function(function.from_file, name, given, "path")
         else:
-            made[name] = catalogue.objectives()[name](**card("objective", name, given))
+            values = card("objective", name, given)
+            made[name] = catalogue.objectives()[name](**values)
             _whole_dimensions(name, made[name].dim)
             if made[name].dim < made[name].min_dim:
                 raise UsageError(f"objective.{name}.dim must be {made[name].min_dim} or more")

@@ -74,12 +74,15 @@ def experiment(
 
 
 def _known_keys(tree: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    """Raises UsageError for a key too many or too few."""
     known = [*defaults, "+sweep"]
     for key in tree:
         if key not in defaults and key != "sweep":
             hint = nearest(str(key), known) or "; python -m gdexp --help names the keys"
             raise UsageError(f"there is no key {key!r}{hint}")
     for section, default in defaults.items():
+        if section not in tree:
+            raise UsageError(f"the key {section} is missing")
         removed = tree[section] is None and section in ("grid", "draw")
         if isinstance(default, Mapping) and not isinstance(tree[section], Mapping) and not removed:
             first = next(iter(default), "learning_rate")
@@ -91,6 +94,9 @@ def _known_keys(tree: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
             if key not in defaults[section]:
                 hint = nearest(str(key), defaults[section])
                 raise UsageError(f"there is no key {section}.{key}{hint}")
+        for key in defaults[section]:
+            if key not in tree[section]:
+                raise UsageError(f"the key {section}.{key} is missing")
 
 
 def _optimizer(

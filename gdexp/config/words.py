@@ -76,8 +76,9 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str:
         return f"{found[1]} is no axis here: leave out ~{found[1]}"
     named = re.findall(r"([A-Za-z_][\w./]*)=", f"{getattr(error, 'override', '')} {text}")
     keys = {argument: argument.split("=")[0].strip(" +~") for argument in arguments}
-    word = next((argument for argument, key in keys.items() if key in named), None)
-    if word is not None:
+    words = [argument for argument, key in keys.items() if key in named]
+    if words:
+        word = max(words, key=lambda word: word.partition("=")[2] in text)
         return f"cannot read {word!r}: {_form(keys[word])}"
     first = next((line for line in text.splitlines() if line.strip()), type(error).__name__)
     return f"cannot read the command line: {first} (python -m gdexp --help)"
@@ -88,8 +89,9 @@ def _form(key: str) -> str:
     forms = {"grid": FORMS, "draw": DRAWS}.get(key.split(".")[0])
     if forms:
         return f"type one of {forms}"
-    return f"type one value, or a list {key}=[A,B]; text with signs in it stands in quotes: " + (
-        f"\"{key}='...'\""
+    quoted = f"\"{key}='...'\""
+    return (
+        f"type one value, or a list {key}=[A,B]; text with signs in it stands in quotes: {quoted}"
     )
 
 

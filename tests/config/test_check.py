@@ -4,6 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gdexp.base import UsageError
 from gdexp.config import check, tree
@@ -131,6 +133,15 @@ def test_a_wrong_value_is_refused_with_what_to_type(key, value, told):
         asked({key: value})
 
 
+@pytest.mark.parametrize("key", ["stop", "stop.max_steps", "wandb.mode", "seed", "grid"])
+def test_a_missing_key_is_refused(key):
+    node = tree.defaults()
+    *parents, last = key.split(".")
+    del (node[parents[0]] if parents else node)[last]
+    with pytest.raises(UsageError, match=f"the key {key} is missing"):
+        check.experiment(node, tree.defaults())
+
+
 def test_float64_takes_what_float32_cannot():
     found = asked({"grid.learning_rate": [1e39], "dtype": "float64"})
     assert found.grid["learning_rate"].tolist() == [1e39]
@@ -191,3 +202,39 @@ def test_the_config_is_kept_as_plain_yaml():
     text = yaml.safe_dump(found.config)
     assert yaml.safe_load(text)["grid"] == {"learning_rate": [0.1, 0.2]}
     assert yaml.safe_load(text)["stop"]["max_steps"] == 5
+
+
+def keys_of(node, prefix=""):
+    for key, value in node.items():
+        yield prefix + key
+        if isinstance(value, dict):
+            yield from keys_of(value, f"{prefix}{key}.")
+
+
+KEYS = sorted({*keys_of(tree.defaults()), "grid.momentum", "draw.momentum", "start.points"})
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.binary(),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.integers() | st.sampled_from([*KEYS, "name"]), inner, max_size=3)
+    ),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1, max_size=2))
+def test_any_value_of_any_key_is_right_or_a_usage_error(changes):
+    node = tree.defaults()
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        place = node
+        for parent in parents:
+            place = place.get(parent) if isinstance(place, dict) else None
+        if isinstance(place, dict):
+            place[last] = value
+    try:
+        found = check.experiment(node, tree.defaults())
+    except UsageError as error:
+        assert "Traceback" not in str(error)
+    else:
+        yaml.safe_dump(found.config)

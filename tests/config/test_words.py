@@ -112,6 +112,20 @@ def test_any_text_reaches_hydra_as_it_is(text):
     assert str(OverridesParser.create().parse_override(word).value()) == text.strip()
 
 
+PIECES = ["grid", "objective", "optimizer", "start", "stop", "hydra", "sweep", "sgd", "points"]
+PIECES += [*".=,:~+-[]{}()'", '"', "log", "0.1", "-m", "null", "x**2", " ", "\n", "é", "\\", "$"]
+
+
+@given(st.lists(st.lists(st.sampled_from(PIECES), max_size=7).map("".join), max_size=3))
+def test_any_words_are_rewritten_or_a_usage_error(typed):
+    try:
+        rewritten = rewrite(typed)
+    except UsageError as error:
+        assert str(error)
+    else:
+        assert all(isinstance(word, str) for word in rewritten)
+
+
 def test_points_imply_their_sampler():
     assert rewrite(["start.points=[[3,3]]"]) == ["start.points=[[3,3]]", "start=points"]
     assert "start=points" not in rewrite(["start.points=[[3,3]]", "start=uniform"])

@@ -124,7 +124,13 @@ def test_plain_lines_come_seldom_where_there_is_no_terminal(sweep, capsys, monke
 def test_the_last_lines_can_be_copied(sweep, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     sweep_in_folder = type(
-        "R", (), {"summary": sweep.summary, "directory": tmp_path / "a" / ("b" * 90)}
+        "R",
+        (),
+        {
+            "summary": sweep.summary,
+            "config": sweep.config,
+            "directory": tmp_path / "a" / ("b" * 90),
+        },
     )
     lines = text(*terminal.closing(sweep_in_folder), width=60).splitlines()
     assert f"results: a/{'b' * 90}" in lines
