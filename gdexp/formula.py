@@ -283,6 +283,8 @@ def _check_order(line: str, words: list[Word]) -> None:
 def _missing_operator(last: Word, word: Word) -> str:
     if last.text == "0" and word.text != "(":
         return "numbers are decimal, without leading zeros: 16, not 0x10 or 016"
+    if last.text in FUNCTIONS:
+        return f"functions take parentheses: {last}({word})"
     real = "numbers are real; " if last.kind == "number" and word.text in ("j", "J") else ""
     return f"{real}multiplication is written {last}*{word}"
 

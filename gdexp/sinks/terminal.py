@@ -26,6 +26,7 @@ COLOURS = {
     Outcome.UNFINISHED: "yellow",
 }
 PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
+WIDE = 100  # columns of a terminal with room for a bar
 MOST_STATES = 16  # of a path that are printed
 
 
@@ -66,7 +67,8 @@ class Terminal(Sink):
     def _bar(self) -> Progress:
         if self.bar is None:
             told = TextColumn("{task.fields[told]}")
-            self.bar = Progress(BarColumn(12), told, console=self.errors, transient=True)
+            bars = [BarColumn(12)] if self.errors.width >= WIDE else []
+            self.bar = Progress(*bars, told, console=self.errors, transient=True)
             self.bar.add_task("", total=self.plan.count, told="compiling")
             self.bar.start()
         return self.bar
@@ -80,10 +82,10 @@ class Terminal(Sink):
 def summary_lines(summary: Mapping[str, Any], console: Console) -> Iterator[Table | str]:
     """The table of a sweep; where it is too wide for the terminal, the turns stand below it."""
     table = summary_table(summary, turns=bool(summary["thresholds"]))
-    if console.measure(table).minimum <= console.width:
+    if console.measure(table, options=console.options.update(width=1000)).maximum <= console.width:
         yield table
         return
-    yield summary_table(summary, turns=False, gap=1)
+    yield summary_table(summary, turns=False, gap=1, digits=4)
     for turn in summary["thresholds"]:
         low, high = turn["learning_rate"]
         yield (
@@ -92,23 +94,25 @@ def summary_lines(summary: Mapping[str, Any], console: Console) -> Iterator[Tabl
         )
 
 
-def summary_table(summary: Mapping[str, Any], *, turns: bool, gap: int = 2) -> Table:
+def summary_table(
+    summary: Mapping[str, Any], *, turns: bool, gap: int = 2, digits: int = 7
+) -> Table:
     """A row per objective and optimizer."""
     groups = summary["groups"]
     found = {(t["objective"], t["optimizer"]): t["learning_rate"] for t in summary["thresholds"]}
     shown = [o for o in Outcome if any(g["outcomes"][o] for g in groups)]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, gap, 0, 0))
-    table.add_column("objective × optimizer", style="cyan", no_wrap=True, overflow="fold")
+    table.add_column("objective × optimizer", style="cyan", overflow="fold")
     columns = [("runs", ""), *((o, COLOURS[o]) for o in shown), ("best f", ""), ("steps", "")]
     for name, style in [*columns, *([("learning rate at the turn", "")] if turns else [])]:
-        table.add_column(name, justify="right", style=style, no_wrap=True, overflow="fold")
+        table.add_column(name, justify="right", style=style, overflow="fold")
     for group in groups:
         turn = found.get((group["objective"], group["optimizer"]))
         table.add_row(
             f"{group['objective']} × {group['optimizer']}",
             f"{group['runs']:,}",
             *(_share(group["outcomes"][o], group["runs"]) for o in shown),
-            _number(group["best"]["f"]),
+            _number(group["best"]["f"], digits),
             _number(group["median_steps"]),
             *([f"{turn[0]:.4g} to {turn[1]:.4g}" if turn else "–"] if turns else []),
         )
@@ -161,15 +165,15 @@ def _relative(directory: FilePath) -> FilePath:
 
 
 def _status(status: Status, *, rich: bool) -> str:
-    """Runs done, runs a second, time left, outcomes so far."""
+    """Runs done, time left, outcomes so far; the speed last: a narrow terminal cuts it off."""
     rate = status.runs_per_second
     left = (status.total - status.done) / rate if rate else math.inf
-    parts = [f"{status.done:,}/{status.total:,} runs", f"{rate:,.0f} runs/s", f"{_time(left)} left"]
+    parts = [f"{status.done:,}/{status.total:,}", f"{_time(left)} left"]
     for name, count in status.outcomes.items():
         if count:
-            text = f"{name} {_share(count, status.done)}"
+            text = f"{name} {_share(count, status.done, digits=0)}"
             parts.append(f"[{COLOURS[Outcome(name)]}]{text}[/]" if rich else text)
-    return " · ".join(parts)
+    return " · ".join([*parts, f"{rate:,.0f} runs/s"])
 
 
 def _time(seconds: float) -> str:
@@ -183,15 +187,16 @@ def _time(seconds: float) -> str:
     )
 
 
-def _share(count: int, total: int) -> str:
+def _share(count: int, total: int, digits: int = 1) -> str:
     """A share in per cent; never 0 % or 100 % for what is not none or all."""
     if count in (0, total):
         return "–" if count == 0 else "100 %"
-    return f"{min(max(100 * count / total, 0.1), 99.9):.1f} %"
+    least = 10.0**-digits
+    return f"{min(max(100 * count / total, least), 100 - least):.{digits}f} %"
 
 
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.7g}"
+def _number(value: float | None, digits: int = 7) -> str:
+    return "–" if value is None else f"{value:.{digits}g}"
 
 
 def _point(x: np.ndarray) -> str:

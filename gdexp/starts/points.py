@@ -1,6 +1,7 @@
 """Points the user names."""
 
 import dataclasses
+import reprlib
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,8 @@ class Points(Start):
             if np.shape(point) != (space.dim,):
                 own = ",".join(f"{v:g}" for v in space.own)
                 raise UsageError(
-                    f"start.points: {np.asarray(point).tolist()} is not a point of {space.dim} "
-                    f"numbers, which the objective takes: type start=points "
+                    f"start.points: {reprlib.repr(np.asarray(point).tolist())} is not a point of "
+                    f"{space.dim} numbers, which the objective takes: type start=points "
                     f"'start.points=[[{own}]]'"
                 )
         if not np.isfinite(np.asarray(self.points, np.float64)).all():

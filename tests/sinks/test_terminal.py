@@ -103,7 +103,7 @@ def test_paths_of_any_length_begin_and_end_right(max_steps):
 def test_progress_tells_count_speed_time_left_and_outcomes():
     status = Status(250, 1000, 2.0, {"converged": 200, "diverged": 50, "unfinished": 0})
     told = terminal._status(status, rich=False)
-    assert told == ("250/1,000 runs · 125 runs/s · 0:06 left · converged 80.0 % · diverged 20.0 %")
+    assert told == ("250/1,000 · 0:06 left · converged 80 % · diverged 20 % · 125 runs/s")
 
 
 def test_before_the_first_run_ends_no_time_is_promised():
@@ -118,7 +118,7 @@ def test_plain_lines_come_seldom_where_there_is_no_terminal(sweep, capsys, monke
     monkeypatch.setattr(terminal, "PLAIN_SECONDS", 0.0)
     sink.progress(Status(5, 10, 1.0, {"converged": 5}))
     out, err = capsys.readouterr()
-    assert (out, err) == ("", "gdexp: 5/10 runs · 5 runs/s · 0:01 left · converged 100 %\n")
+    assert (out, err) == ("", "gdexp: 5/10 · 0:01 left · converged 100 % · 5 runs/s\n")
 
 
 def test_the_last_lines_can_be_copied(sweep, tmp_path, monkeypatch):
@@ -135,3 +135,21 @@ def test_the_last_lines_can_be_copied(sweep, tmp_path, monkeypatch):
     lines = text(*terminal.closing(sweep_in_folder), width=60).splitlines()
     assert f"results: a/{'b' * 90}" in lines
     assert any(line.endswith(f'gdexp.load("a/{"b" * 90}").runs') for line in lines)
+
+
+def test_a_race_of_long_names_fits_eighty_columns():
+    best = {"run": 0, "f": 1.063211e-08, "x": [1.0, 1.0]}
+    outcomes = {"converged": 30, "diverged": 3011, "stalled": 0, "cycling": 0, "unfinished": 5151}
+    group = {"objective": "rosenbrock", "runs": 8192, "outcomes": outcomes, "best": best}
+    group["median_steps"] = 3639.5
+    groups = [group | {"optimizer": name} for name in ("sgd", "adabelief")]
+    turn = {"objective": "rosenbrock", "optimizer": "sgd", "learning_rate": [0.002626, 0.003535]}
+    results = type("R", (), {"summary": {"groups": groups, "thresholds": [turn]}})
+    lines = table(results, width=80).splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    header, *rows = lines[:3]
+    for word in ("objective × optimizer", "converged", "diverged", "unfinished", "best f", "steps"):
+        assert word in header
+    for row in rows:
+        for word in ("8,192", "0.4 %", "36.8 %", "62.9 %", "1.063e-08", "3639.5"):
+            assert word in row
