@@ -57,8 +57,9 @@ def run(
         if directory:
             store.write_summary(directory, results.summary)
             store.write_manifest(directory, manifest)
+    with contextlib.ExitStack() as every:  # one that fails keeps none of the others from ending
         for sink in told:
-            sink.finish(results)
+            every.callback(sink.finish, results)
     return results
 
 

@@ -199,3 +199,18 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(tmp_pa
     with pytest.raises(gdexp.UsageError, match="device=tpu: JAX finds none here"):
         job.run(asked, tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_a_sink_that_fails_at_the_end_keeps_no_other_from_ending(tmp_path):
+    class Told(Watcher):
+        pass
+
+    class Broken(Sink):
+        def finish(self, results):
+            raise BrokenPipeError
+
+    for kinds in ([Broken, Told], [Told, Broken]):
+        Told.told = ()
+        with pytest.raises(BrokenPipeError):
+            job.run(api.experiment("parabola"), None, kinds)
+        assert Told.told[-1].summary["runs"] == 1
