@@ -39,7 +39,7 @@ keys
   wandb.mode=offline|online|disabled  wandb.project/name/group/tags
   run.prepare=true     hydra.run.dir=DIR (default outputs/<date>/<time>-<id>)
 
--m makes a process of each value, as Hydra does; --cfg job shows the config; --hydra-help, Hydra's.
+-m makes a run and folder of each value, as Hydra does; --cfg job shows the config.
 Exit: 0 done, 2 the words are wrong, 130/143 interrupted, 1 anything else.
 """
 

@@ -107,6 +107,8 @@ def descend(
       >>> int(path.step[-1]), str(path.outcome)
       (47, 'converged')
     """
+    if not isinstance(optimizer, str):
+        raise UsageError("descend takes the name of an optimizer; its numbers are keywords")
     card = tree.choose("optimizer", optimizer)[optimizer]
     numbers = {key: keys.pop(key) for key in list(keys) if key in card}
     if learning_rate is not None:
@@ -114,7 +116,7 @@ def descend(
     asked = experiment(objective, optimizer={optimizer: numbers}, start=x0, **keys)
     if plan.make(asked).count > 1:
         raise UsageError("descend takes one run: one objective, one x0 and no axis; or use sweep")
-    return job.run(asked, None).path
+    return job.run(asked, None, path_every=1).path
 
 
 def _objective(value: Any) -> dict[str, Any]:

@@ -56,7 +56,6 @@ class Harvest(NamedTuple):
     """What the engine yields after a device call."""
 
     tile: Tile
-    program: Program
     reasons: np.ndarray  # [R] how many runs of this tile ended by each reason so far
     ends: Ends | None  # numpy, [count, ...], once the tile is finished
 
@@ -121,7 +120,6 @@ class Engine:
             ended = np.asarray(work.ends.reason)[: tile.count]
             yield Harvest(
                 tile,
-                compiled,
                 np.bincount(ended, minlength=len(Reason)),
                 _finished(work.ends, tile.count) if done == tile.count else None,
             )

@@ -19,11 +19,16 @@ from gdexp.plan import Plan, Tile
 from gdexp.results import Results
 from gdexp.sinks import Sink, Status
 
-TRACED_RUNS_A_PART = 1024
+PATH_STATES = 128  # of a single run, unless more are asked for
+TRACED_RUNS = 1024  # in a part of traces/, and
+TRACED_STATES = 2**20  # in it at most: the states of a part are in memory together
 
 
 def run(
-    experiment: Experiment, directory: Path | None, sinks: Iterable[type[Sink]] = ()
+    experiment: Experiment,
+    directory: Path | None,
+    sinks: Iterable[type[Sink]] = (),
+    path_every: int | None = None,
 ) -> Results:
     """Runs a sweep and returns its results.
 
@@ -31,6 +36,7 @@ def run(
       experiment: what to run.
       directory: where to write; None keeps everything in memory.
       sinks: kinds of sink to tell; those that do not want this sweep are left out.
+      path_every: steps between recorded states of a single run; None: about PATH_STATES states.
 
     Raises:
       UsageError: there is no device of the kind asked for.
@@ -42,15 +48,16 @@ def run(
     if directory:
         store.write_config(directory, experiment.config)
         store.write_manifest(directory, manifest)
-    results = Results(experiment=experiment, plan=planned, directory=directory, manifest=manifest)
+    results = Results(directory=directory, manifest=manifest, config=experiment.config)
     if experiment.prepare:
         return results
     told = [kind(experiment, planned, directory) for kind in sinks if kind.wanted(experiment)]
-    with _closing(told):
+    with _closing(told, results):
         tally = _descend(engine, results, told, began)
         _trace(engine, results)
         if planned.count == 1:
-            [results.path] = engine.trace([0], 1)
+            steps = max(tally.groups[0].longest, 1)
+            [results.path] = engine.trace([0], path_every or -(-steps // PATH_STATES))
         seconds = time.perf_counter() - began
         results.summary = _summary(tally, engine, seconds)
         _complete(manifest, engine, seconds)
@@ -87,17 +94,21 @@ def _trace(engine: Engine, results: Results) -> None:
     if not asked.every:
         return
     runs = range(engine.plan.count) if asked.runs is None else asked.runs
-    for part, first in enumerate(range(0, len(runs), TRACED_RUNS_A_PART)):
-        paths = engine.trace(runs[first : first + TRACED_RUNS_A_PART], asked.every)
+    states = engine.experiment.stop.max_steps // asked.every + 2
+    step = min(TRACED_RUNS, max(1, TRACED_STATES // states))
+    for part, first in enumerate(range(0, len(runs), step)):
+        paths = engine.trace(runs[first : first + step], asked.every)
         results.add_traces(part, columns.trace_table(engine.experiment, paths))
 
 
 @contextlib.contextmanager
-def _closing(sinks: list[Sink]) -> Iterator[None]:
-    """Tells the sinks when the sweep is cut short, whatever cut it."""
+def _closing(sinks: list[Sink], results: Results) -> Iterator[None]:
+    """When the sweep is cut short: keeps the record of its tiles, and tells the sinks."""
     try:
         yield
     except BaseException as error:
+        if results.directory:
+            store.write_manifest(results.directory, results.manifest)
         for sink in sinks:
             sink.abort(error)
         raise

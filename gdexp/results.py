@@ -14,8 +14,6 @@ import pyarrow as pa
 
 from gdexp import store
 from gdexp.base import Path, UsageError
-from gdexp.experiment import Experiment
-from gdexp.plan import Plan
 
 NOTHING = "nothing has been run yet"
 SPREAD_DIMENSIONS = 16  # x and x0 become columns of a frame up to this many
@@ -28,7 +26,7 @@ class Results:
       config: the resolved experiment, a plain tree.
       manifest: what made it.
       summary: counts by outcome, best run, thresholds, runs per second.
-      path: the states of a single run, step by step; None for a sweep, and after `load`.
+      path: some states of a single run; None for a sweep, and after `load`.
       directory: where the files are; None in memory.
     """
 
@@ -37,24 +35,22 @@ class Results:
         *,
         directory: FilePath | None,
         manifest: dict[str, Any],
-        experiment: Experiment | None = None,
-        plan: Plan | None = None,
-        config: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any],
         summary: Mapping[str, Any] | None = None,
     ):
         self.directory = directory
         self.manifest = manifest
-        self.config = experiment.config if experiment else config
+        self.config = config
         self.summary = summary
         self.path: Path | None = None
-        self._experiment, self._plan = experiment, plan
         self._tables: dict[str, list[pa.Table]] = {store.RUNS: [], store.TRACES: []}
 
     def __repr__(self) -> str:
         where = self.directory or "in memory"
         outcomes = (self.summary or {}).get("outcomes", {})
         told = ", ".join(f"{n} {name}" for name, n in outcomes.items() if n)
-        return f"<gdexp.Results {where}: {self.manifest['runs']} runs: {told or 'not run yet'}>"
+        told = told or ("cut short" if self.manifest["tiles"] else "not run yet")
+        return f"<gdexp.Results {where}: {self.manifest['runs']} runs: {told}>"
 
     def add_runs(self, part: int, table: pa.Table) -> None:
         """Takes the rows of a finished tile; they are on the disk when this returns."""
@@ -91,10 +87,11 @@ class Results:
         return self._read(store.TRACES)
 
     def to_pandas(self) -> Any:
-        """The runs as a pandas DataFrame; x0 and x as columns x0_0, x0_1, … up to 16 dimensions."""
+        """The runs as a pandas DataFrame, a list column as x_0, x_1, … up to 16 dimensions."""
         _need("pandas")
         table = self.runs
-        for name in ("x0", "x"):
+        lists = [field.name for field in table.schema if pa.types.is_list(field.type)]
+        for name in lists:
             values = table[name].combine_chunks()
             widths = np.unique(np.diff(np.asarray(values.offsets)))
             if len(widths) and widths.max() <= SPREAD_DIMENSIONS:
@@ -174,9 +171,7 @@ def _coordinate(values: pa.ListArray, i: int) -> pa.Array:
     """Column i of a list column; null where a row is shorter."""
     offsets = np.asarray(values.offsets)
     inside = np.diff(offsets) > i
-    flat = np.asarray(values.values)
-    picked = flat[np.where(inside, offsets[:-1] + i, 0)] if len(flat) else np.zeros(len(inside))
-    return pa.array(picked, mask=~inside)
+    return values.values.take(pa.array(offsets[:-1] + i, mask=~inside))
 
 
 def _dataset(

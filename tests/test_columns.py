@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from gdexp import api, columns, plan
 from gdexp.base import Ends, Path, Reason
+from gdexp.config.axes import COLUMNS
 
 KEYS = {"sgd.momentum": [0.0, 0.9], "learning_rate": [0.5, 0.1, 0.3]}
 ASKED = api.experiment(
@@ -269,3 +270,9 @@ def other_dictionary(table):
 )
 def test_how_a_table_is_stored_is_not_in_the_digest(stored):
     assert columns.digest(stored(TABLE)) == DIGEST
+
+
+def test_no_number_can_be_named_like_a_column():
+    asked = api.experiment("parabola", stop_targets=[0.0])
+    named = {*columns.run_schema(asked, plan.make(asked)).names, *columns.trace_schema(asked).names}
+    assert named <= COLUMNS

@@ -223,10 +223,11 @@ def test_a_sample_of_more_than_there_are_is_all(race):
 
 def test_a_frame_has_a_column_for_each_coordinate(race):
     frame, table = race.to_pandas(), race.runs
+    lists = ("x0", "x", "steps_to_target")  # two coordinates, two targets
     spread = [
         new
         for name in table.column_names
-        for new in ([f"{name}_0", f"{name}_1"] if name in ("x0", "x") else [name])
+        for new in ([f"{name}_0", f"{name}_1"] if name in lists else [name])
     ]
     assert list(frame.columns) == spread
     for name in ("x0", "x"):
@@ -254,7 +255,7 @@ def test_a_shorter_point_has_no_value_in_a_longer_ones_column(mixed):
     ("dim", "names"), [(16, [f"x_{i}" for i in range(16)]), (17, ["x"])], ids=["16", "17"]
 )
 def test_a_frame_keeps_lists_from_17_dimensions_on(dim, names):
-    found = gdexp.Results(directory=None, manifest={"runs": 2})
+    found = gdexp.Results(directory=None, manifest={"runs": 2}, config={})
     points = np.arange(2.0 * dim).reshape(2, dim)
     found.add_runs(0, pa.table({"run": [0, 1], "x0": list(points), "x": list(points), "f": [0, 1]}))
     frame = found.to_pandas()

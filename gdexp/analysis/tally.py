@@ -24,6 +24,7 @@ class GroupTally:
     group: Group
     sign: float
     reasons: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(len(Reason), int))
+    longest: int = 0  # the most steps that a run took
     best_f: float = math.nan
     best_run: int | None = None
     best_x: list[float] | None = None
@@ -33,6 +34,7 @@ class GroupTally:
 
     def add(self, runs: np.ndarray, ends: Ends) -> None:
         """Counts some runs of the group, in the order of their numbers."""
+        self.longest = max(self.longest, int(ends.steps.max(initial=0)))
         self.reasons += np.bincount(ends.reason, minlength=len(Reason))
         converged = np.isin(ends.reason, (Reason.GRAD_TOL, Reason.F_TOL))
         values, counts = np.unique(ends.steps[converged], return_counts=True)

@@ -36,7 +36,7 @@ NUMBER = re.compile(r"(?:(?:objective\.(?!(?:expr|file)\.)|optimizer\.)\w+|sched
 PARAMETERS = re.compile(r"objective\.(expr|file)\.parameters\.\w+")
 SEVERAL = re.compile(r"\[|(log|lin):")  # how a value begins that is an axis; or it has a comma
 REFUSED = {  # keys of Hydra that would go round this program -> what to type
-    "hydra.mode": "type -m for a process of each value",
+    "hydra.mode": "type -m for a run and folder of each value",
     "hydra.callbacks": "leave it out",
     "hydra.job.chdir": "leave it out; hydra.run.dir=DIR says where results go",
     "start.name": "type start=NAME",
@@ -137,7 +137,7 @@ def _override(word: str, batch: bool) -> Iterable[str]:
     if bare.startswith(("grid.", "draw.")):
         return _axis(bare, value, batch)
     if several and not LIST.fullmatch(bare):
-        raise UsageError(f"{bare} takes one value, not {value}; -m makes a process of each")
+        raise UsageError(f"{bare} takes one value, not {value}; -m makes a run of each")
     return [f"{_forced(key)}=[{value}]" if several else f"{_forced(key)}={value}"]
 
 

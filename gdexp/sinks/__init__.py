@@ -23,7 +23,7 @@ class Status(NamedTuple):
 
 
 class Sink:
-    """Told of one sweep. A sink may fail without ending it."""
+    """Told of one sweep. What a sink raises ends it: one that may fail guards itself."""
 
     @classmethod
     def wanted(cls, experiment: Experiment) -> bool:

@@ -153,7 +153,7 @@ def closing(results: Any) -> Iterator[str]:
     else:
         yield f"{runs:,} runs in {seconds} ({summary['runs_per_second']:,.0f} runs/s, {compiling})"
     if results.directory:
-        folder = _relative(results.directory)
+        folder = escape(_relative(results.directory).as_posix())
         yield f"results: {folder}"
         yield f'in Python: gdexp.load("{folder}").runs'
 

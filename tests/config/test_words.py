@@ -145,7 +145,7 @@ def test_points_imply_their_sampler():
         *((w, "is no key: type KEY=VALUE") for w in ("=3", "grid.=1", "a b=1", "+=1", "grid.é=1")),
         ("seed=${oc.env:HOME}", "interpolations .* are refused"),
         ("wandb.name=a${b}c", "interpolations .* are refused"),
-        ("seed=1,2", "seed takes one value, not 1,2; -m makes a process of each"),
+        ("seed=1,2", "seed takes one value, not 1,2; -m makes a run of each"),
         ("draw.momentum=uniform:0:1,normal:0:1", "takes one distribution: type one of"),
         ("objective.expr.parameters.a=1,2", "takes one value: type .*=1.0 and grid.NAME=1,2"),
         ("objective.expr.parameters=3", r"type objective.expr.parameters.a=VALUE"),

@@ -7,6 +7,7 @@ import pytest
 from rich.console import Console
 
 import gdexp
+from gdexp import api, plan
 from gdexp.sinks import Status, terminal
 
 
@@ -110,8 +111,9 @@ def test_before_the_first_run_ends_no_time_is_promised():
     assert "? left" in terminal._status(Status(0, 10, 1.0, {}), rich=False)
 
 
-def test_plain_lines_come_seldom_where_there_is_no_terminal(sweep, capsys, monkeypatch):
-    sink = terminal.Terminal(sweep._experiment, sweep._plan, None)
+def test_plain_lines_come_seldom_where_there_is_no_terminal(capsys, monkeypatch):
+    asked = api.experiment("parabola")
+    sink = terminal.Terminal(asked, plan.make(asked), None)
     for _ in range(50):
         sink.progress(Status(1, 10, 1.0, {"converged": 1}))
     assert capsys.readouterr().err == ""
