@@ -1,4 +1,7 @@
-"""What a user asked for, checked and typed. Made by config, read by every room after it."""
+"""What a user asked for, checked and typed. Made by config, read by every room after it.
+
+Defaults stand in conf/config.yaml and on the cards, and nowhere else.
+"""
 
 from __future__ import annotations
 
@@ -13,21 +16,12 @@ from gdexp.starts import Start
 
 
 @dataclasses.dataclass(frozen=True)
-class Optimizer:
-    """One selected optimizer: a card, split into what chooses the program and what a run holds."""
+class Card:
+    """What was selected of optimizers or schedules, split by what its values do."""
 
     name: str
     structure: Mapping[str, Any]  # flags, sizes, nulls: they choose the program
-    numbers: Mapping[str, float]  # may be axes
-
-
-@dataclasses.dataclass(frozen=True)
-class Schedule:
-    """How the learning rate changes with the number of updates: a factor of its value."""
-
-    name: str
-    structure: Mapping[str, Any]
-    numbers: Mapping[str, float]
+    numbers: Mapping[str, float]  # each run holds them: they may be axes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,19 +37,19 @@ class Draw:
 class Stop:
     """When a run ends; tested in the order of `base.Reason` before each update."""
 
-    max_steps: int = 1000
-    grad_tol: float = 1e-4  # Euclidean norm of the gradient, absolute; 0: never
-    f_tol: float | None = None  # change of f between two steps; None: off
-    escape_radius: float = 1e6  # times (1 + largest coordinate of x0)
-    max_value: float | None = None  # None: off
-    targets: tuple[float, ...] = ()  # [T]
+    max_steps: int
+    grad_tol: float  # Euclidean norm of the gradient, absolute; 0: never
+    f_tol: float | None  # change of f between two steps; None: off
+    escape_radius: float  # times (1 + largest coordinate of x0)
+    max_value: float | None  # None: off
+    targets: tuple[float, ...]  # [T]
 
 
 @dataclasses.dataclass(frozen=True)
 class Trace:
     """Which runs keep their path, and how finely."""
 
-    every: int = 0  # 0: none
+    every: int  # 0: none
     runs: tuple[int, ...] | None = None  # None: all
 
 
@@ -63,11 +57,11 @@ class Trace:
 class Wandb:
     """How the sweep is told to Weights & Biases."""
 
-    mode: Literal["offline", "online", "disabled"] = "offline"
-    project: str = "gdexp"
-    name: str | None = None
-    group: str | None = None
-    tags: tuple[str, ...] = ()
+    mode: Literal["offline", "online", "disabled"]
+    project: str
+    name: str | None
+    group: str | None
+    tags: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,8 +69,8 @@ class Experiment:
     """A sweep as asked for. Everything in it is checked: what follows need not check again."""
 
     objectives: Mapping[str, Objective]
-    optimizers: Mapping[str, Optimizer]
-    schedule: Schedule
+    optimizers: Mapping[str, Card]
+    schedule: Card
     start: Start
     grid: Mapping[str, np.ndarray]  # KEY as written -> float64 values
     zip: tuple[tuple[str, ...], ...]  # keys that advance together

@@ -132,7 +132,7 @@ def _manifest(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str
     code = {
         name: function.digest(card["path"])
         for name, card in experiment.config["objective"].items()
-        if name == "file" and isinstance(card, dict)
+        if card and card.get("path")
     }
     return {
         "format": 1,

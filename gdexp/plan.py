@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gdexp.base import Objective, Space, UsageError
-from gdexp.experiment import Draw, Experiment, Optimizer, Schedule
+from gdexp.experiment import Card, Draw, Experiment
 from gdexp.random import exp, uniforms
 from gdexp.starts import Start
 
@@ -56,8 +56,8 @@ class Group:
     first: int  # global number of its first run
     objective_name: str
     objective: Objective
-    optimizer: Optimizer
-    schedule: Schedule
+    optimizer: Card
+    schedule: Card
     names: tuple[Number, ...]  # [P] the numbers a run holds
     defaults: np.ndarray  # [P] float64: values where no axis varies them
     axes: tuple[Axis, ...]
@@ -197,7 +197,7 @@ def _group(
     first: int,
     name: str,
     objective: Objective,
-    optimizer: Optimizer,
+    optimizer: Card,
 ) -> Group:
     held = {("objective", k): v for k, v in objective.numbers.items()}
     held |= {("optimizer", k): v for k, v in optimizer.numbers.items()}

@@ -10,7 +10,7 @@ import numpy as np
 from gdexp import optimizers
 from gdexp.base import discover
 from gdexp.descent import Problem, Rules
-from gdexp.experiment import Experiment
+from gdexp.experiment import Card, Experiment
 from gdexp.plan import Group
 from gdexp.schedules import Schedule
 from gdexp.schedules.constant import Constant
@@ -31,15 +31,15 @@ def problem(group: Group, sign: float) -> Problem:
             group.optimizer.structure,
             held(numbers, "optimizer"),
             key=key,
-            schedule=_schedule(group.schedule.name, held(numbers, "schedule")),
+            schedule=_schedule(group.schedule, held(numbers, "schedule")),
         )
 
     return Problem(f, optimizer, optimizers.evaluations)
 
 
-def _schedule(name: str, numbers: dict[str, jax.Array]) -> Schedule | None:
+def _schedule(card: Card, numbers: dict[str, jax.Array]) -> Schedule | None:
     """The factor by update count; None where there is none, so that no count is kept for it."""
-    factor = discover("gdexp.schedules", Schedule)[name](**numbers)
+    factor = discover("gdexp.schedules", Schedule)[card.name](**card.structure, **numbers)
     return None if isinstance(factor, Constant) else factor
 
 

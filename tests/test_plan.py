@@ -16,7 +16,7 @@ from scipy import stats
 
 from gdexp import api, plan
 from gdexp.base import UsageError
-from gdexp.experiment import Draw, Optimizer, Trace
+from gdexp.experiment import Card, Draw, Trace
 from gdexp.objectives.quadratic import Quadratic
 from gdexp.objectives.rosenbrock import Rosenbrock
 from gdexp.starts.lhs import Lhs
@@ -27,8 +27,8 @@ from gdexp.starts.uniform import Uniform
 BASE = api.experiment("quadratic")
 OBJECTIVES = {"rosenbrock": Rosenbrock(), "quadratic": Quadratic()}
 OPTIMIZERS = {
-    "sgd": Optimizer("sgd", {}, {"learning_rate": 0.1, "momentum": 0.9}),
-    "adam": Optimizer("adam", {}, {"learning_rate": 0.001, "b1": 0.9}),
+    "sgd": Card("sgd", {}, {"learning_rate": 0.1, "momentum": 0.9}),
+    "adam": Card("adam", {}, {"learning_rate": 0.001, "b1": 0.9}),
 }
 OWNERS = {  # KEY -> the objectives and optimizers that have it
     "learning_rate": {"sgd", "adam"},

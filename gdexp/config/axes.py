@@ -10,7 +10,7 @@ import numpy as np
 from gdexp.base import Objective, UsageError, nearest
 from gdexp.config import catalogue
 from gdexp.config.values import FORMS, SPACING_OF, axis, number, shown
-from gdexp.experiment import Schedule
+from gdexp.experiment import Card
 
 GROUPS = ("objective", "optimizer", "schedule")  # whose cards hold numbers
 
@@ -72,7 +72,7 @@ def check_owners(
     keys: Iterable[str],
     objectives: Mapping[str, Objective],
     optimizers: Mapping[str, Mapping[str, Any]],
-    schedule: Schedule,
+    schedule: Card,
 ) -> None:
     """Raises UsageError for a key that is no number of what is selected, or of two kinds of it."""
     owners = {name: ("objective", tuple(o.numbers)) for name, o in objectives.items()}

@@ -11,7 +11,7 @@ import numpy as np
 from gdexp.base import Objective, UsageError, nearest, numbers_of
 from gdexp.config import axes, cards, catalogue
 from gdexp.config.values import axis, draw, flag, number, shown, whole
-from gdexp.experiment import Experiment, Optimizer, Schedule, Stop, Trace, Wandb
+from gdexp.experiment import Card, Experiment, Stop, Trace, Wandb
 from gdexp.starts import Start
 
 SECTIONS = ("stop", "trace", "wandb", "run")  # fixed keys; the other nodes have their own checks
@@ -99,9 +99,7 @@ def _known_keys(tree: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
                 raise UsageError(f"the key {section}.{key} is missing")
 
 
-def _optimizer(
-    name: str, card: Mapping[str, Any], keys: Sequence[str], schedule: Schedule
-) -> Optimizer:
+def _optimizer(name: str, card: Mapping[str, Any], keys: Sequence[str], schedule: Card) -> Card:
     """Splits a card; a null that an axis gives a value is a number of every run."""
     numbers = numbers_of(card)
     for key in keys:
@@ -111,14 +109,14 @@ def _optimizer(
     structure = {key: value for key, value in card.items() if key not in numbers}
     if schedule.name != "constant" and "learning_rate" not in numbers:
         raise UsageError(f"schedule={schedule.name} needs a learning rate, and {name} has none")
-    return Optimizer(name, structure, numbers)
+    return Card(name, structure, numbers)
 
 
-def _schedule(node: Mapping[str, Any]) -> Schedule:
+def _schedule(node: Mapping[str, Any]) -> Card:
     name = node.get("name")
     card = cards.card("schedule", name, node)
     numbers = numbers_of(card)
-    return Schedule(name, {k: v for k, v in card.items() if k not in numbers}, numbers)
+    return Card(name, {k: v for k, v in card.items() if k not in numbers}, numbers)
 
 
 def _start(node: Mapping[str, Any], objectives: Mapping[str, Objective]) -> Start:

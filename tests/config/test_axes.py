@@ -5,7 +5,7 @@ import pytest
 
 from gdexp.base import UsageError
 from gdexp.config import axes, catalogue
-from gdexp.experiment import Schedule
+from gdexp.experiment import Card
 
 
 def check(*keys, objectives=("paraboloid",), optimizers=("sgd",), schedule="constant"):
@@ -14,7 +14,7 @@ def check(*keys, objectives=("paraboloid",), optimizers=("sgd",), schedule="cons
         keys,
         {name: catalogue.objectives()[name]() for name in objectives},
         {name: catalogue.card("optimizer", name) for name in optimizers},
-        Schedule(schedule, {}, catalogue.card("schedule", schedule)),
+        Card(schedule, {}, catalogue.card("schedule", schedule)),
     )
 
 
