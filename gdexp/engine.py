@@ -82,6 +82,11 @@ class Engine:
                 )
         return self.programs[group]
 
+    @property
+    def compile_seconds(self) -> float:
+        """What compiling has taken so far."""
+        return sum(program.compile_seconds for program in self.programs.values())
+
     def run(self, tiles: Iterable[Tile]) -> Iterator[Harvest]:
         """Descends all runs of `tiles`, tile by tile.
 

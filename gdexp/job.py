@@ -108,7 +108,8 @@ def _closing(sinks: list[Sink], results: Results) -> Iterator[None]:
         yield
     except BaseException as error:
         if results.directory:
-            store.write_manifest(results.directory, results.manifest)
+            with contextlib.suppress(OSError):  # a full disk may be what cut it: that is told
+                store.write_manifest(results.directory, results.manifest)
         for sink in sinks:
             sink.abort(error)
         raise
@@ -168,7 +169,7 @@ def _complete(manifest: dict[str, Any], engine: Engine, seconds: float) -> None:
     ]
     manifest["timings"] = {
         "total_seconds": seconds,
-        "compile_seconds": sum(p.compile_seconds for p in engine.programs.values()),
+        "compile_seconds": engine.compile_seconds,
     }
     manifest["complete"] = True
 
@@ -176,6 +177,6 @@ def _complete(manifest: dict[str, Any], engine: Engine, seconds: float) -> None:
 def _summary(tally: Tally, engine: Engine, seconds: float) -> dict[str, Any]:
     found = tally.summary()
     found["seconds"] = seconds
-    found["compile_seconds"] = sum(p.compile_seconds for p in engine.programs.values())
+    found["compile_seconds"] = engine.compile_seconds
     found["runs_per_second"] = found["runs"] / seconds
     return found

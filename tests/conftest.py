@@ -1,10 +1,12 @@
 """What every test may count on, whatever machine and surroundings it runs in."""
 
+import contextlib
 import os
 import shutil
 import tempfile
 
 import hypothesis
+import pytest
 
 # Tests state facts to the last digit of a CPU, and two workers would not share one accelerator's
 # memory. JAX_PLATFORMS=cuda pytest ... tries another device.
@@ -34,3 +36,25 @@ def pytest_unconfigure():
     if os.environ.get(OWN_CACHE) == str(os.getpid()):
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
         del os.environ[OWN_CACHE]
+
+
+@pytest.fixture
+def compilations():
+    """A context that gives a list which grows by one whenever XLA compiles."""
+    import jax  # after this file has set JAX's surroundings
+
+    @contextlib.contextmanager
+    def counted():
+        compiled = []
+
+        def listen(event, duration, **_):
+            if event == "/jax/core/compile/backend_compile_duration":
+                compiled.append(duration)
+
+        jax.monitoring.register_event_duration_secs_listener(listen)
+        try:
+            yield compiled
+        finally:
+            jax.monitoring.unregister_event_duration_listener(listen)
+
+    return counted

@@ -1,7 +1,5 @@
 """The lanes: any run gives the same bits wherever and beside whatever it runs."""
 
-import contextlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -101,23 +99,7 @@ def test_what_blew_up_ends_its_path_at_the_last_finite_state():
     assert path.step.tolist() == list(range(len(path.step)))
 
 
-@contextlib.contextmanager
-def compilations():
-    """Counts what XLA compiles."""
-    events = []
-
-    def listen(event, *_, **__):
-        if event == "/jax/core/compile/backend_compile_duration":
-            events.append(event)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield events
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
-
-
-def test_no_value_of_any_number_compiles_anything():
+def test_no_value_of_any_number_compiles_anything(compilations):
     """A grid of every number, other limits, starts and tiles: one program, compiled once."""
     asked = experiment(
         "rosenbrock",

@@ -214,3 +214,20 @@ def test_a_sink_that_fails_at_the_end_keeps_no_other_from_ending(tmp_path):
         with pytest.raises(BrokenPipeError):
             job.run(api.experiment("parabola"), None, kinds)
         assert Told.told[-1].summary["runs"] == 1
+
+
+def test_what_cut_a_sweep_is_told_even_when_its_record_cannot_be_written(tmp_path, monkeypatch):
+    class Told(Watcher):
+        pass
+
+    def no_record(*_):
+        raise OSError("the record")
+
+    def cut(*_):
+        monkeypatch.setattr(store, "write_manifest", no_record)
+        raise OSError("the first thing that failed")
+
+    monkeypatch.setattr(job, "_descend", cut)
+    with pytest.raises(OSError, match="the first thing"):
+        job.run(api.experiment("parabola"), tmp_path / "out", [Told])
+    assert [str(error) for error in Told.told] == ["the first thing that failed"]

@@ -100,22 +100,25 @@ def _known_keys(tree: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
 
 
 def _optimizer(name: str, card: Mapping[str, Any], keys: Sequence[str], schedule: Card) -> Card:
-    """Splits a card; a null that an axis gives a value is a number of every run."""
+    """An optimizer's card; a null that an axis gives a value is a number of every run."""
     numbers = numbers_of(card)
     for key in keys:
         owner, _, last = key.rpartition(".")
         if last in card and owner in ("", name):
             numbers.setdefault(last, float("nan"))  # each run's own value takes its place
-    structure = {key: value for key, value in card.items() if key not in numbers}
     if schedule.name != "constant" and "learning_rate" not in numbers:
         raise UsageError(f"schedule={schedule.name} needs a learning rate, and {name} has none")
-    return Card(name, structure, numbers)
+    return _split(name, card, numbers)
 
 
 def _schedule(node: Mapping[str, Any]) -> Card:
     name = node.get("name")
     card = cards.card("schedule", name, node)
-    numbers = numbers_of(card)
+    return _split(name, card, numbers_of(card))
+
+
+def _split(name: str, card: Mapping[str, Any], numbers: Mapping[str, float]) -> Card:
+    """What is no number of a card is its structure."""
     return Card(name, {k: v for k, v in card.items() if k not in numbers}, numbers)
 
 

@@ -3,7 +3,6 @@
 In float64 a batch of descents equals a Python loop over optax's own updates, most to the last bit.
 """
 
-import contextlib
 import inspect
 import pathlib
 
@@ -59,22 +58,6 @@ X0 = np.array(rosenbrock.start())  # [D]
 def x64():
     with jax.enable_x64(True):
         yield
-
-
-@contextlib.contextmanager
-def counted_compilations():
-    """A list that grows by one whenever XLA compiles."""
-    compiled = []
-
-    def listen(event, duration, **_):
-        if event == "/jax/core/compile/backend_compile_duration":
-            compiled.append(duration)
-
-    jax.monitoring.register_event_duration_secs_listener(listen)
-    try:
-        yield compiled
-    finally:
-        jax.monitoring.unregister_event_duration_listener(listen)
 
 
 def library(name):
@@ -157,7 +140,7 @@ def test_own_factories_keep_the_defaults_of_optax(name):
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_batch_equals_a_loop_and_compiles_once(name):
+def test_batch_equals_a_loop_and_compiles_once(name, compilations):
     structure, numbers = split({**CARDS[name], **_rate(name)})
     lanes = [numbers]  # as on the card; each number changed alone; all changed
     lanes += [{**numbers, key: other(value)} for key, value in numbers.items()]
@@ -174,7 +157,7 @@ def test_batch_equals_a_loop_and_compiles_once(name):
     # 20 steps: with all changed, a few part later (polyak_sgd by 0.07 within 200)
     changed = loop(name, structure, lanes[-1], keys[-1], 20)
     np.testing.assert_allclose(paths[-1, :20], changed, rtol=1e-12, atol=1e-12)
-    with counted_compilations() as compiled:
+    with compilations() as compiled:
         program({key: 0.99 * value for key, value in stacked.items()}, keys)
     assert not compiled
 
