@@ -1,12 +1,14 @@
 """One run as plain JAX: init, step, stop. No batch, no input or output.
 
-A run carries its point together with the value and gradient there, so that a step is: update the
-point, evaluate, test. Values are those of sign · f: a maximisation descends −f.
+A step is: evaluate at the point, test, and move on unless a test held. So a run that has ended
+stays where it is and is only evaluated again, to the same bits; value and norm need no choosing
+between old and new, which on CPU would cost more than the descent itself. Values are those of
+sign · f: a maximisation descends −f.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -16,113 +18,156 @@ import optax
 from gdexp.base import Reason
 
 Array = jax.Array
+Numbers = Sequence[Array]  # [P] scalars
 NOT_REACHED = -1
 
 
 class Problem(NamedTuple):
     """What chooses the program: a function and an optimizer, both of a run's numbers."""
 
-    f: Callable[[Array, Array], Array]  # (x [D], numbers [P]) -> sign · f
-    optimizer: Callable[[Array, Array], optax.GradientTransformationExtraArgs]  # (numbers, key)
+    f: Callable[[Array, Numbers], Array]  # (x [D], numbers) -> sign · f
+    optimizer: Callable[[Numbers, Array], optax.GradientTransformationExtraArgs]  # (numbers, key)
     evaluations: Callable[[Any], Array | int]  # optimizer state -> extra evaluations it spent
+    varied: tuple[int, ...]  # [V] places of the numbers that differ from run to run
 
 
 class Rules(NamedTuple):
-    """What all runs of a sweep share, as traced numbers: a new rule compiles nothing."""
+    """What all runs of a sweep share, as traced numbers: a new rule compiles nothing.
 
+    A test that is None is off, and no part of the program.
+    """
+
+    numbers: Array  # [P] where they do not differ from run to run
     seed: Array  # [2] uint32, high word first
     max_steps: Array
     grad_tol: Array  # negative: never
-    f_tol: Array  # 0: never
+    f_tol: Array | None
     escape_radius: Array
-    max_value: Array  # infinite: never; of sign · f
+    max_value: Array | None  # of sign · f
     targets: Array  # [T] of sign · f
 
 
+class Task(NamedTuple):
+    """What stays as it is while a run descends."""
+
+    x0: Array  # [D]
+    numbers: Array  # [V] those that differ from run to run
+    number: Array  # [2] uint32: its place in the sweep, high word first
+    bound: Array  # a coordinate beyond this has escaped
+
+
 class Run(NamedTuple):
-    """One descent: the last state in which point, value and gradient were all finite."""
+    """One descent: its point, and what was found at the point evaluated last.
+
+    That is this point once the run has ended, and the one before it until then.
+    """
 
     x: Array  # [D]
     value: Array
-    gradient: Array  # [D]
     grad_norm: Array
-    first_value: Array
+    first: Array  # value at the starting point
     best: Array  # least value so far
     steps: Array  # updates applied
-    evaluations: Array
+    extra: Array | None  # evaluations beyond one a point; None if the optimizer makes none
     reason: Array  # base.Reason; 0 while running
     reached: Array  # [T] first step at each target, or NOT_REACHED
-    bound: Array  # a coordinate beyond this has escaped
-    numbers: Array  # [P]
-    number: Array  # [2] uint32: its place in the sweep, high word first
+    tested: Array | None  # steps at the point evaluated last; None without f_tol
     state: Any  # of the optimizer
 
 
-def init(problem: Problem, rules: Rules, x: Array, numbers: Array, number: Array) -> Run:
-    """A run at its starting point `x` [D], already tested there."""
-    value, gradient = jax.value_and_grad(problem.f)(x, numbers)
-    norm = euclidean(gradient)
-    valid = jnp.isfinite(value) & jnp.isfinite(norm) & jnp.isfinite(x).all()
-    bound = rules.escape_radius * (1 + jnp.abs(x).max())
-    reason = first_true(
-        (Reason.INVALID_START, ~valid),
-        *_endings(rules, bound, x, value, norm, jnp.array(False), 0),
+def init(
+    problem: Problem, rules: Rules, x: Array, numbers: Array, number: Array
+) -> tuple[Task, Run]:
+    """A run at its starting point `x` [D], not yet tested there."""
+    held = numbers_of(problem, rules, numbers)
+    state = problem.optimizer(held, key(rules.seed, number)).init(x)
+    nothing = jnp.full((), jnp.nan, x.dtype)
+    searches = not isinstance(problem.evaluations(state), int)
+    task = Task(x, numbers, number, rules.escape_radius * (1 + jnp.abs(x).max()))
+    run = Run(
+        x=x,
+        value=nothing,
+        grad_norm=nothing,
+        first=nothing,
+        best=jnp.full_like(nothing, jnp.inf),
+        steps=jnp.int32(0),
+        extra=jnp.int32(0) if searches else None,
+        reason=jnp.int32(Reason.RUNNING),
+        reached=jnp.full(rules.targets.shape, NOT_REACHED, jnp.int32),
+        tested=None if rules.f_tol is None else jnp.int32(0),
+        state=state,
     )
+    return task, run
+
+
+def step(problem: Problem, rules: Rules, task: Task, run: Run, limit: Array, pause: Array) -> Run:
+    """Evaluates and tests at the point of `run`, and moves on unless a test held.
+
+    It ends after `limit` updates and waits, without a reason, after `pause`. What is not finite is
+    kept like any value: to have the state before it, descend once more with a lower limit.
+    """
+    numbers = numbers_of(problem, rules, task.numbers)
+
+    def f(x):
+        return problem.f(x, numbers)
+
+    value, gradient = jax.value_and_grad(f)(run.x)
+    norm = euclidean(gradient)
+    found = _test(rules, task, run, value, norm, limit)
+    reason = jnp.where(run.reason == Reason.RUNNING, found, run.reason)
+    moves = (reason == Reason.RUNNING) & (run.steps < pause)
+    optimizer = problem.optimizer(numbers, key(rules.seed, task.number))
+    updates, state = optimizer.update(
+        gradient, run.state, run.x, value=value, grad=gradient, value_fn=f
+    )
+    x = optax.apply_updates(run.x, updates)
+    x, state = jax.tree.map(
+        lambda new, old: jnp.where(moves, new, old), (x, state), (run.x, run.state)
+    )
+    first = (run.reached == NOT_REACHED) & (value <= rules.targets)
     return Run(
         x=x,
         value=value,
-        gradient=gradient,
         grad_norm=norm,
-        first_value=value,
-        best=value,
-        steps=jnp.int32(0),
-        evaluations=jnp.int32(1),
+        first=jnp.where(run.steps == 0, value, run.first),
+        best=jnp.where(value < run.best, value, run.best),
+        steps=run.steps + moves,
+        extra=_more(run.extra, problem.evaluations(state), moves),
         reason=reason,
-        reached=jnp.where(valid & (value <= rules.targets), 0, NOT_REACHED).astype(jnp.int32),
-        bound=bound,
-        numbers=numbers,
-        number=number,
-        state=problem.optimizer(numbers, key(rules.seed, number)).init(x),
-    )
-
-
-def step(problem: Problem, rules: Rules, run: Run) -> Run:
-    """One update and the tests after it; a run that has ended stays as it is."""
-
-    def f(x):
-        return problem.f(x, run.numbers)
-
-    optimizer = problem.optimizer(run.numbers, key(rules.seed, run.number))
-    updates, state = optimizer.update(
-        run.gradient, run.state, run.x, value=run.value, grad=run.gradient, value_fn=f
-    )
-    x = optax.apply_updates(run.x, updates)
-    value, gradient = jax.value_and_grad(f)(x)
-    norm = euclidean(gradient)
-    steps = run.steps + 1
-    broken = (
-        (Reason.NONFINITE_VALUE, ~jnp.isfinite(value)),
-        (Reason.NONFINITE_GRADIENT, ~jnp.isfinite(norm)),
-        (Reason.NONFINITE_POINT, ~jnp.isfinite(x).all()),
-    )
-    settled = jnp.abs(value - run.value) < rules.f_tol
-    reason = first_true(*broken, *_endings(rules, run.bound, x, value, norm, settled, steps))
-    new = run._replace(
-        x=x,
-        value=value,
-        gradient=gradient,
-        grad_norm=norm,
-        best=jnp.minimum(run.best, value),
-        reached=jnp.where((run.reached < 0) & (value <= rules.targets), steps, run.reached),
+        reached=jnp.where(first, run.steps, run.reached),
+        tested=None if run.tested is None else run.steps,
         state=state,
     )
-    finite = ~(broken[0][1] | broken[1][1] | broken[2][1])
-    new = _choose(finite, new, run)._replace(
-        steps=steps,
-        evaluations=run.evaluations + 1 + jnp.int32(problem.evaluations(state)),
-        reason=reason,
-    )
-    return _choose(run.reason == Reason.RUNNING, new, run)
+
+
+def _test(rules: Rules, task: Task, run: Run, value: Array, norm: Array, limit: Array) -> Array:
+    """The reason of the first test that holds at the point of `run`, or RUNNING."""
+    escaped = jnp.abs(run.x).max() > task.bound
+    if rules.max_value is not None:
+        escaped |= value > rules.max_value
+    tests = [
+        (Reason.NONFINITE_VALUE, ~jnp.isfinite(value)),
+        (Reason.NONFINITE_GRADIENT, ~jnp.isfinite(norm)),
+        (Reason.NONFINITE_POINT, ~jnp.isfinite(run.x).all()),
+        (Reason.ESCAPED, escaped),
+        (Reason.GRAD_TOL, norm <= rules.grad_tol),
+    ]
+    if rules.f_tol is not None:
+        moved = run.steps > run.tested
+        tests.append((Reason.F_TOL, moved & (jnp.abs(value - run.value) < rules.f_tol)))
+    return first_true(*tests, (Reason.MAX_STEPS, run.steps >= limit))
+
+
+def _more(extra: Array | None, spent: Array | int, moves: Array) -> Array | None:
+    return None if extra is None else extra + jnp.where(moves, jnp.int32(spent), 0)
+
+
+def numbers_of(problem: Problem, rules: Rules, own: Array) -> list[Array]:
+    """All numbers of a run [P], of which `own` [V] differ from run to run."""
+    numbers = list(rules.numbers)
+    for i, place in enumerate(problem.varied):
+        numbers[place] = own[i]
+    return numbers
 
 
 def key(seed: Array, number: Array) -> Array:
@@ -157,17 +202,3 @@ def first_true(*tests: tuple[Reason, Array]) -> Array:
     for code, holds in reversed(tests):
         reason = jnp.where(holds, jnp.int32(code), reason)
     return reason
-
-
-def _endings(rules, bound, x, value, norm, settled, steps) -> tuple[tuple[Reason, Array], ...]:
-    """The tests of a finite state, in their order."""
-    return (
-        (Reason.ESCAPED, (jnp.abs(x).max() > bound) | (value > rules.max_value)),
-        (Reason.GRAD_TOL, norm <= rules.grad_tol),
-        (Reason.F_TOL, settled),
-        (Reason.MAX_STEPS, steps >= rules.max_steps),
-    )
-
-
-def _choose(condition: Array, new: Run, old: Run) -> Run:
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)

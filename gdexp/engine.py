@@ -1,8 +1,8 @@
-"""Compiles a group's program and drives it: tiles in, tiles out, in device calls of bounded time.
+"""Compiles a group's program and has the devices run it: tiles in, tiles out, in any order.
 
 The number of lanes decides how XLA rounds, so it follows from the device's kind and the program
-alone (`lane_count`), never from the sweep; the length of a chunk and of a device call do not touch
-the bits.
+alone (`lane_count`), never from the sweep; how many devices and threads share the work, and how
+long a device call is, do not touch the bits.
 """
 
 from __future__ import annotations
@@ -12,56 +12,62 @@ import dataclasses
 import functools
 import hashlib
 import math
+import os
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental.xla_metadata import set_xla_metadata
 
-from gdexp import lanes, program
-from gdexp.base import Ends, Path, Reason, UsageError
+from gdexp import lanes, paths, program, stream
+from gdexp.base import Path, UsageError
 from gdexp.descent import Rules
 from gdexp.experiment import Experiment
-from gdexp.lanes import Queue, Work
-from gdexp.plan import Group, Plan, Tile, tile_runs
+from gdexp.lanes import Pace, Queue, Work
+from gdexp.plan import Group, Plan, Tile
+from gdexp.stream import FOREVER, STEPS, Harvest
 
-CHUNK = 16  # steps between two harvests: a harvest costs about as much as one to three steps
-CALL_SECONDS = 0.2  # of one device call: signals are only seen between calls
+QUEUE = 8  # times as many runs as lanes wait on the device
+# without the option XLA uses half of a vector register where there are registers of 512 bits
+COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
 
 
 @dataclasses.dataclass(frozen=True)
 class Program:
-    """A group's compiled program on one device."""
+    """A group's program, compiled for each device."""
 
     group: Group
-    device: jax.Device
     lanes: int
     rules: Rules
-    blank: Work  # idle lanes and empty results: the first harvest fills them
-    compiled: Callable[..., Work]  # lanes.advance with the problem bound
+    blank: Work  # idle lanes: the first turns fill them
     digest: str  # sha256 of the lowered program
+    compiled: dict[jax.Device, Callable[..., Work]]  # lanes.advance with the problem bound
     compile_seconds: float
 
+    @property
+    def rows(self) -> int:
+        """How many runs a queue holds."""
+        return QUEUE * self.lanes
+
+    def on(self, device: jax.Device) -> tuple[Callable[[Queue, Work, Pace], Work], Work]:
+        """The program as a function of queue, work and pace, and work to begin with.
+
+        The work that it is given is used up.
+        """
+        rules = jax.device_put(self.rules, device)
+        blank = jax.device_put(self.blank, device, may_alias=False)
+        return functools.partial(self.compiled[device], rules), blank
+
     def queue(self, runs: np.ndarray) -> Queue:
-        """The runs with the global numbers `runs` [N], on the device."""
-        return jax.device_put(_queue(self.group, runs, self.rules.grad_tol.dtype), self.device)
-
-    def __call__(self, queue: Queue, work: Work, steps: int, chunks: int) -> Work:
-        """Advances every lane by `chunks` times `steps` steps, or until the queue is done."""
-        return self.compiled(self.rules, queue, work, np.int32(steps), np.int32(chunks))
-
-
-class Harvest(NamedTuple):
-    """What the engine yields after a device call."""
-
-    tile: Tile
-    reasons: np.ndarray  # [R] how many runs of this tile ended by each reason so far
-    ends: Ends | None  # numpy, [count, ...], once the tile is finished
+        """The runs with the global numbers `runs` [N], padded, as numpy."""
+        return _queue(self.group, runs, self.rows, self.rules.grad_tol.dtype)
 
 
 class Engine:
-    """The programs of an experiment's groups on one device, compiled when they are first needed.
+    """The programs of an experiment's groups, compiled when they are first needed.
 
     Raises:
       UsageError: there is no device of the kind asked for.
@@ -70,31 +76,43 @@ class Engine:
     def __init__(self, experiment: Experiment, plan: Plan):
         self.experiment = experiment
         self.plan = plan
-        self.device = find_device(experiment.device)
+        self.devices = find_devices(experiment.device)
         self.programs: dict[int, Program] = {}
+        self._compiling = threading.Lock()
 
-    def program(self, group: int) -> Program:
-        """The compiled program of a group."""
-        if group not in self.programs:
-            with settings(self.experiment):
-                self.programs[group] = _compile(
-                    self.experiment, self.plan.groups[group], self.device
-                )
-        return self.programs[group]
+    @property
+    def device(self) -> jax.Device:
+        """The first of the devices: all are of a kind."""
+        return self.devices[0]
 
     @property
     def compile_seconds(self) -> float:
         """What compiling has taken so far."""
         return sum(program.compile_seconds for program in self.programs.values())
 
+    def program(self, group: int) -> Program:
+        """The compiled program of a group."""
+        with self._compiling:
+            if group not in self.programs:
+                with settings(self.experiment):
+                    self.programs[group] = _compile(
+                        self.experiment, self.plan.groups[group], self.devices
+                    )
+            return self.programs[group]
+
     def run(self, tiles: Iterable[Tile]) -> Iterator[Harvest]:
-        """Descends all runs of `tiles`, tile by tile.
+        """Descends all runs of `tiles`, of which no two have a run in common.
 
         Yields after each device call, so that a caller can show progress and be interrupted; a
-        harvest that has `ends` is a finished tile.
+        harvest that has `ends` brings a finished tile.
         """
-        for tile in tiles:
-            yield from self._run_tile(self.program(tile.group), tile)
+        return stream.run(
+            tiles,
+            workers(self.devices),
+            self.program,
+            self.experiment.sign,
+            lambda: settings(self.experiment),
+        )
 
     def trace(self, runs: Sequence[int], every: int) -> Iterator[Path]:
         """The states of single runs each `every` steps, with their first and last.
@@ -104,52 +122,16 @@ class Engine:
         wanted = np.asarray(runs, np.int64)
         for group in self.plan.groups:
             mine = wanted[(wanted >= group.first) & (wanted < group.first + group.count)]
-            width = min(self.program(group.index).lanes, tile_runs(group)) if len(mine) else 1
+            width = self.program(group.index).lanes if len(mine) else 1
             for first in range(0, len(mine), width):
-                yield from self._trace_lanes(
-                    self.program(group.index), mine[first : first + width], every
-                )
-
-    def _run_tile(self, compiled: Program, tile: Tile) -> Iterator[Harvest]:
-        """Descends the runs of one tile in device calls of about CALL_SECONDS."""
-        with settings(self.experiment):
-            queue, work = compiled.queue(tile.runs), compiled.blank
-        chunks, done = 1, 0
-        while done < tile.count:
-            began = time.perf_counter()
-            with settings(self.experiment):
-                work = compiled(queue, work, CHUNK, chunks)
-                done = int(work.done)
-            spent = time.perf_counter() - began
-            chunks = max(1, min(2 * chunks, int(chunks * CALL_SECONDS / max(spent, 1e-6))))
-            ended = np.asarray(work.ends.reason)[: tile.count]
-            yield Harvest(
-                tile,
-                np.bincount(ended, minlength=len(Reason)),
-                _finished(work.ends, tile.count) if done == tile.count else None,
-            )
-
-    def _trace_lanes(self, compiled: Program, runs: np.ndarray, every: int) -> Iterator[Path]:
-        """The paths of at most as many runs as there are lanes."""
-        sign, records, length = self.experiment.sign, [], 0
-        with settings(self.experiment):
-            queue, work = compiled.queue(runs), compiled.blank
-            while not records or (records[-1].reason == Reason.RUNNING).any():
-                work = compiled(queue, work, length, 1)  # the first call only fills the lanes
-                records.append(_states(sign, work, len(runs)))
-                length = every
-        states = jax.tree.map(lambda *parts: np.stack(parts), *records)  # [K, N, ...]
-        step = states.steps - BROKEN[states.reason]
-        for i, run in enumerate(runs):
-            kept = np.flatnonzero(np.diff(step[:, i], prepend=-1))
-            x, f, grad_norm = (a[kept, i] for a in (states.x, states.f, states.grad_norm))
-            yield Path(int(run), step[kept, i], x, f, grad_norm, Reason(states.reason[-1, i]))
-
-
-# Reason -> 1 where the state kept is that before the last update, which gave something not finite
-BROKEN = np.array(
-    [Reason.NONFINITE_VALUE <= reason <= Reason.NONFINITE_POINT for reason in Reason], np.int32
-)
+                with settings(self.experiment):
+                    yield from paths.follow(
+                        self.program(group.index),
+                        self.device,
+                        self.experiment.sign,
+                        mine[first : first + width],
+                        every,
+                    )
 
 
 def lane_count(platform: str, group: Group) -> int:
@@ -164,16 +146,14 @@ def lane_count(platform: str, group: Group) -> int:
     return 2 ** int(math.log2(min(most, max(8, room // words))))
 
 
-def find_device(kind: str) -> jax.Device:
-    """The device to run on.
+def find_devices(kind: str) -> list[jax.Device]:
+    """The local devices of a kind; for `auto` those of JAX's first.
 
     Raises:
       UsageError: there is no device of that kind here.
     """
-    if kind == "auto":
-        return jax.devices()[0]
     try:
-        return jax.devices(kind)[0]
+        return jax.local_devices(backend=None if kind == "auto" else kind)
     except RuntimeError:
         here = ", ".join(sorted({d.platform for d in jax.devices()}))
         raise UsageError(
@@ -182,8 +162,30 @@ def find_device(kind: str) -> jax.Device:
         ) from None
 
 
+def workers(devices: Sequence[jax.Device]) -> list[jax.Device]:
+    """A device for each thread: all of them, and on CPU each as often as fills the cores.
+
+    Two threads share one CPU device without loss, and its program is compiled once.
+    """
+    if devices[0].platform != "cpu":
+        return list(devices)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return list(devices) * max(1, (cores or 1) // len(devices))
+
+
+def one_kernel(function: Callable[..., Any], *args: Any) -> Any:
+    """Calls a traced function as a single kernel of XLA's CPU compiler.
+
+    XLA does so by itself for loops over a few bytes. Otherwise it runs one array operation at a
+    time, each handed to a thread pool: half of a step's time, and more where it splits an operation
+    over threads that then wait for each other. It can do it for plain arithmetic only.
+    """
+    with set_xla_metadata(xla_cpu_small_call="true", inlineable="false"):
+        return jax.jit(function)(*args)
+
+
 def settings(experiment: Experiment) -> contextlib.ExitStack:
-    """A context with the settings of JAX under which an experiment runs; restored afterwards."""
+    """A context with a thread's settings of JAX for an experiment; restored afterwards."""
     stack = contextlib.ExitStack()
     stack.enter_context(jax.enable_x64(experiment.dtype == "float64"))
     stack.enter_context(jax.default_matmul_precision("highest"))
@@ -196,13 +198,13 @@ def check(experiment: Experiment, plan: Plan) -> None:
     Raises:
       UsageError: an objective or optimizer cannot be built from its card, or there is no device.
     """
-    find_device(experiment.device)
+    find_devices(experiment.device)
     for group in plan.groups:
         with settings(experiment):
-            rules = program.rules(experiment)
+            rules = program.rules(experiment, group)
             problem = program.problem(group, experiment.sign)
             try:
-                lanes.trial(problem, rules, group.space.dim, len(group.names))
+                lanes.trial(problem, rules, group.space.dim)
             except UsageError:
                 raise
             except Exception as error:  # whatever a card's values make optax or a function raise
@@ -213,50 +215,40 @@ def check(experiment: Experiment, plan: Plan) -> None:
                 ) from error
 
 
-def _compile(experiment: Experiment, group: Group, device: jax.Device) -> Program:
-    began = time.perf_counter()
-    count = lane_count(device.platform, group)
+def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]) -> Program:
+    began, platform = time.perf_counter(), devices[0].platform
+    count = lane_count(platform, group)
     problem = program.problem(group, experiment.sign)
-    rules = program.rules(experiment)
-    queue = _queue(group, np.array([group.first]), rules.grad_tol.dtype)
-    arguments = (rules, queue, lanes.blank(problem, rules, queue, count))
-    arguments = jax.device_put((*arguments, np.int32(1), np.int32(1)), device)
-    lowered = jax.jit(functools.partial(lanes.advance, problem, experiment.sign)).lower(*arguments)
+    rules = program.rules(experiment, group)
+    queue = _queue(group, np.array([group.first]), QUEUE * count, rules.grad_tol.dtype)
+    blank = lanes.blank(problem, rules, queue, count)
+    pace = Pace(np.int32(1), STEPS, FOREVER, np.bool_(False))
+    kernel = one_kernel if platform == "cpu" else lanes.plainly
+    jitted = jax.jit(functools.partial(lanes.advance, problem, kernel), donate_argnums=2)
+    compiled, text = {}, ""
+    for device in devices:
+        lowered = jitted.lower(*jax.device_put((rules, queue, blank, pace), device))
+        compiled[device] = lowered.compile(COMPILER_OPTIONS.get(platform))
+        text = text or lowered.as_text()
     return Program(
         group=group,
-        device=device,
         lanes=count,
-        rules=arguments[0],
-        blank=arguments[2],
-        compiled=lowered.compile(),
-        digest=hashlib.sha256(lowered.as_text().encode()).hexdigest(),
+        rules=rules,
+        blank=blank,
+        digest=hashlib.sha256(text.encode()).hexdigest(),
+        compiled=compiled,
         compile_seconds=time.perf_counter() - began,
     )
 
 
-def _queue(group: Group, runs: np.ndarray, dtype: np.dtype) -> Queue:
-    """The runs with the global numbers `runs` [N], padded to the rows of a tile, as numpy."""
-    padded = np.concatenate([runs, np.full(tile_runs(group) - len(runs), runs[0])])
+def _queue(group: Group, runs: np.ndarray, rows: int, dtype: np.dtype) -> Queue:
+    """The runs with the global numbers `runs` [N], padded to `rows`, as numpy."""
     with np.errstate(over="ignore"):  # a start beyond float32 is infinite: an invalid start
-        x0, numbers = group.points(padded).astype(dtype), group.numbers(padded).astype(dtype)
-    return Queue(x0, numbers, program.words(padded), np.int32(len(runs)))
-
-
-def _states(sign: float, work: Work, count: int) -> Ends:
-    """Where the first `count` rows are now: those still descending as their lanes hold them."""
-    row = np.asarray(work.row)
-    busy = row < count
-    found = jax.tree.map(lambda a: np.asarray(a)[:count].copy(), work.ends)
-    now = jax.tree.map(lambda a: np.asarray(a)[busy], lanes.ends_of(sign, work.lanes))
-    for all_, current in zip(found, now, strict=True):
-        all_[row[busy]] = current
-    return found
-
-
-def _finished(ends: Ends, count: int) -> Ends:
-    """The first `count` rows as numpy, every NaN the same: payloads differ between operations."""
-    rows = jax.tree.map(lambda a: np.asarray(a)[:count].copy(), ends)
-    for column in rows:
-        if column.dtype.kind == "f":
-            column[np.isnan(column)] = np.nan
-    return rows
+        filled = (
+            group.points(runs).astype(dtype),
+            group.numbers(runs).astype(dtype),
+            program.words(runs),
+        )
+    padding = rows - len(runs)
+    padded = (np.concatenate([a, np.zeros((padding, *a.shape[1:]), a.dtype)]) for a in filled)
+    return Queue(*padded, np.int32(0), np.int32(len(runs)))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import bisect
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -75,14 +77,14 @@ def _descend(engine: Engine, results: Results, sinks: list[Sink], began: float) 
     tally = Tally(engine.plan, engine.experiment.sign)
     total = engine.plan.count
     for harvest in engine.run(engine.plan.tiles()):
-        reasons = tally.reasons + harvest.reasons
         if harvest.ends is not None:
             tally.groups[harvest.tile.group].add(harvest.tile.runs, harvest.ends)
             table = columns.run_table(engine.experiment, engine.plan, harvest.tile, harvest.ends)
             results.add_runs(harvest.tile.part, table)
-            results.manifest["tiles"].append(_tile_record(harvest.tile, table))
-        done = int(reasons[1:].sum())
-        status = Status(done, total, time.perf_counter() - began, outcome_counts(reasons))
+            record = _tile_record(harvest.tile, table)
+            bisect.insort(results.manifest["tiles"], record, key=itemgetter("part"))
+        done = int(harvest.reasons.sum())
+        status = Status(done, total, time.perf_counter() - began, outcome_counts(harvest.reasons))
         for sink in sinks:
             sink.progress(status)
     return tally

@@ -8,6 +8,7 @@ last fastest. A run's number alone gives its coordinates, its start and its own 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -98,14 +99,25 @@ class Group:
             found[key] = drawn(draw, uniforms(self.seed, f"draw.{key}", run, 1)[:, 0])
         return found
 
+    @functools.cached_property
+    def varied(self) -> tuple[Number, ...]:  # [V]
+        """The numbers that an axis or a draw varies."""
+        return tuple(self._varied.values())
+
     def numbers(self, run: np.ndarray) -> np.ndarray:
-        """The numbers each run holds, float64 [N, P], in the order of `names`."""
-        table = np.tile(self.defaults, (len(run), 1))
-        varied = {k: n for axis in self.axes for k, n in zip(axis.keys, axis.numbers, strict=True)}
-        varied |= {key: name for key, (name, _) in self.draws.items()}
-        for key, values in self.keys(run).items():
-            table[:, self.names.index(varied[key])] = values
-        return table
+        """Those of the numbers each run holds that differ from run to run, float64 [N, V]."""
+        keys = self.keys(run)
+        return (
+            np.stack([keys[key] for key in self._varied], axis=1)
+            if keys
+            else np.empty((len(run), 0))
+        )
+
+    @functools.cached_property
+    def _varied(self) -> dict[str, Number]:
+        """KEY -> what it varies."""
+        found = {k: n for axis in self.axes for k, n in zip(axis.keys, axis.numbers, strict=True)}
+        return found | {key: number for key, (number, _) in self.draws.items()}
 
     def start_index(self, run: np.ndarray) -> np.ndarray:
         """Which start each run has [N]."""

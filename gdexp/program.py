@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import jax
 import numpy as np
 
 from gdexp import optimizers
 from gdexp.base import discover
-from gdexp.descent import Problem, Rules
+from gdexp.descent import Numbers, Problem, Rules
 from gdexp.experiment import Card, Experiment
 from gdexp.plan import Group
 from gdexp.schedules import Schedule
@@ -19,8 +17,9 @@ from gdexp.schedules.constant import Constant
 def problem(group: Group, sign: float) -> Problem:
     """Objective and optimizer of a group, as functions of the numbers [P] that a run holds."""
 
-    def held(numbers: jax.Array, room: str) -> dict[str, jax.Array]:
-        return {n: numbers[i] for i, (r, n) in enumerate(group.names) if r == room}
+    def held(numbers: Numbers, room: str) -> dict[str, jax.Array]:
+        pairs = zip(group.names, numbers, strict=True)
+        return {name: number for (owner, name), number in pairs if owner == room}
 
     def f(x, numbers):
         return sign * group.objective.with_numbers(held(numbers, "objective"))(x)
@@ -34,7 +33,8 @@ def problem(group: Group, sign: float) -> Problem:
             schedule=_schedule(group.schedule, held(numbers, "schedule")),
         )
 
-    return Problem(f, optimizer, optimizers.evaluations)
+    varied = tuple(group.names.index(number) for number in group.varied)
+    return Problem(f, optimizer, optimizers.evaluations, varied)
 
 
 def _schedule(card: Card, numbers: dict[str, jax.Array]) -> Schedule | None:
@@ -43,16 +43,17 @@ def _schedule(card: Card, numbers: dict[str, jax.Array]) -> Schedule | None:
     return None if isinstance(factor, Constant) else factor
 
 
-def rules(experiment: Experiment) -> Rules:
-    """Seed and stop tests as numbers; a test that is off can never hold."""
+def rules(experiment: Experiment, group: Group) -> Rules:
+    """What the runs of a group share, as numbers."""
     stop, dtype = experiment.stop, np.dtype(experiment.dtype).type
     return Rules(
+        numbers=group.defaults.astype(dtype),
         seed=words(np.int64(experiment.seed)),
         max_steps=np.int32(stop.max_steps),
         grad_tol=dtype(stop.grad_tol if stop.grad_tol > 0 else -1),
-        f_tol=dtype(stop.f_tol or 0),
+        f_tol=None if not stop.f_tol else dtype(stop.f_tol),
         escape_radius=dtype(stop.escape_radius),
-        max_value=dtype(math.inf if stop.max_value is None else stop.max_value),
+        max_value=None if stop.max_value is None else dtype(stop.max_value),
         targets=experiment.sign * np.asarray(stop.targets, dtype),
     )
 

@@ -43,7 +43,7 @@ class Results:
         self.config = config
         self.summary = summary
         self.path: Path | None = None
-        self._tables: dict[str, list[pa.Table]] = {store.RUNS: [], store.TRACES: []}
+        self._tables: dict[str, dict[int, pa.Table]] = {store.RUNS: {}, store.TRACES: {}}
 
     def __repr__(self) -> str:
         where = self.directory or "in memory"
@@ -133,22 +133,26 @@ class Results:
         if self.directory:
             store.write_part(self.directory, folder, part, table)
         else:
-            self._tables[folder].append(table)
+            self._tables[folder][part] = table
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         """The runs, some at a time."""
         if self.directory:
             return store.parts(self.directory, store.RUNS).to_batches()
-        return itertools.chain.from_iterable(t.to_batches() for t in self._tables[store.RUNS])
+        return itertools.chain.from_iterable(t.to_batches() for t in self._parts(store.RUNS))
 
     def _read(self, folder: str) -> pa.Table:
         """All parts as one table; UsageError if there is none."""
-        tables = self._tables[folder]
+        tables = self._parts(folder)
         if self.directory:
             tables = [store.parts(self.directory, folder).to_table()]
         if not tables or not tables[0].num_columns:
             raise UsageError(NOTHING)
         return pa.concat_tables(tables).combine_chunks()
+
+    def _parts(self, folder: str) -> list[pa.Table]:
+        """The tables in memory, in the order of their runs: tiles finish in any."""
+        return [table for _, table in sorted(self._tables[folder].items())]
 
 
 def load(directory: str | FilePath) -> Results:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdexp import descent
-from gdexp.base import Reason
-from gdexp.descent import Problem, Rules, Run
+from gdexp import descent, lanes, stream
+from gdexp.base import Ends, Reason
+from gdexp.descent import Problem, Rules
+from gdexp.lanes import Pace, Queue
 
 
 @pytest.fixture(autouse=True)
@@ -23,15 +24,17 @@ def x64():
 
 def rules(**changed):
     usual = {
+        "numbers": np.zeros(0),
         "seed": np.zeros(2, np.uint32),
         "max_steps": np.int32(100),
         "grad_tol": -1.0,
-        "f_tol": 0.0,
+        "f_tol": None,
         "escape_radius": 1e6,
-        "max_value": np.inf,
+        "max_value": None,
         "targets": np.zeros(0),
     }
-    return Rules(**{k: jnp.asarray(v) for k, v in (usual | changed).items()})
+    given = {k: None if v is None else jnp.asarray(v) for k, v in (usual | changed).items()}
+    return Rules(**given)
 
 
 def problem(f, rate=0.1):
@@ -39,20 +42,22 @@ def problem(f, rate=0.1):
         lambda x, numbers: f(x[0]),
         lambda numbers, key: optax.with_extra_args_support(optax.sgd(rate)),
         lambda state: 0,
+        (),
     )
 
 
-def descend(f, x0, rate=0.1, **changed) -> Run:
-    """Descends until the run ends."""
-    asked = problem(f, rate)
-    number = jnp.zeros(2, jnp.uint32)
-    run = descent.init(asked, rules(**changed), jnp.array([x0], jnp.float64), jnp.zeros(0), number)
-    step = jax.jit(lambda run: descent.step(asked, rules(**changed), run))
-    for _ in range(1000):
-        if run.reason != Reason.RUNNING:
-            break
-        run = step(run)
-    return run
+def descend(f, x0, rate=0.1, **changed) -> Ends:
+    """The end of one run, by the loop that a device runs."""
+    asked, given = problem(f, rate), rules(**changed)
+    words = np.zeros((1, 2), np.uint32)
+    queue = Queue(np.array([[x0]]), np.zeros((1, 0)), words, np.int32(0), np.int32(1))
+    pace = Pace(np.int32(1000), stream.STEPS, stream.FOREVER, np.bool_(False))
+    work = lanes.blank(asked, given, queue, 8)
+    work = jax.jit(lambda *args: lanes.advance(asked, lanes.plainly, *args))(
+        given, queue, work, pace
+    )
+    _, ends = stream.ends_of(1.0, stream.ended(work))
+    return Ends(*(column[0] for column in ends))
 
 
 def ending(f, x0, **changed):
@@ -122,7 +127,7 @@ def test_the_first_test_that_holds_wins_after_a_step():
     def f(x):  # to 0.8 in one step: value 0.64, gradient 1.6, change 0.36
         return x**2
 
-    every = {"max_value": np.inf, "grad_tol": 1.6, "f_tol": 0.4, "max_steps": np.int32(1)}
+    every = {"grad_tol": 1.6, "f_tol": 0.4, "max_steps": np.int32(1)}
     assert ending(f, 1.0, **every) == (Reason.GRAD_TOL, 1)
     assert ending(f, 1.0, **every | {"grad_tol": 1.5}) == (Reason.F_TOL, 1)
     assert ending(f, 1.0, **every | {"grad_tol": 1.5, "f_tol": 0.3}) == (Reason.MAX_STEPS, 1)
@@ -131,9 +136,9 @@ def test_the_first_test_that_holds_wins_after_a_step():
 def test_what_is_kept_is_the_last_state_where_all_is_finite():
     run = descend(step_into(np.nan), 0.25)
     assert float(run.x[0]) == pytest.approx(0.05)
-    assert float(run.value) == pytest.approx(0.05)
+    assert float(run.f) == pytest.approx(0.05)
     assert float(run.grad_norm) == 1.0
-    assert float(run.best) == pytest.approx(0.05)
+    assert float(run.f_best) == pytest.approx(0.05)
     assert int(run.evaluations) == 4
 
 
@@ -143,10 +148,23 @@ def test_targets_are_stamped_with_the_first_step_at_or_below():
 
 
 def test_a_run_that_has_ended_stays_to_the_bit():
-    run = descend(lambda x: x**2, 1.0, grad_tol=1e-3)
-    again = descent.step(problem(lambda x: x**2), rules(grad_tol=1e-3), run)
-    same = jax.tree.map(lambda a, b: bool((a == b).all()), run, again)
+    asked, given = problem(lambda x: x**2), rules(grad_tol=1e-3)
+    task, run = descent.init(asked, given, jnp.ones(1), jnp.zeros(0), jnp.zeros(2, jnp.uint32))
+    step = jax.jit(lambda run: descent.step(asked, given, task, run, 100, 100))
+    for _ in range(60):
+        run, before = step(run), run
+    assert run.reason == before.reason == Reason.GRAD_TOL
+    same = jax.tree.map(lambda a, b: bool((a == b).all()), run, before)
     assert all(jax.tree.leaves(same))
+
+
+def test_a_pause_holds_a_run_without_ending_it():
+    asked, given = problem(lambda x: x**2), rules(f_tol=0.1)
+    task, run = descent.init(asked, given, jnp.ones(1), jnp.zeros(0), jnp.zeros(2, jnp.uint32))
+    for _ in range(5):
+        run = descent.step(asked, given, task, run, 100, 3)
+    assert (int(run.steps), int(run.reason)) == (3, Reason.RUNNING)
+    assert float(run.value) == pytest.approx(0.8**6)
 
 
 def norm(values, dtype):

@@ -109,7 +109,7 @@ def test_the_manifest_says_what_made_the_sweep(done, manifest):
     assert manifest["runs"] == 7 * 3 * 2 * 5 + 7 * 3 * 5
     assert manifest["dtype"] == "float32"
     assert manifest["matmul_precision"] == "highest"
-    assert manifest["device"]["platform"] == engine.find_device("auto").platform
+    assert manifest["device"]["platform"] == engine.find_devices("auto")[0].platform
     assert {"python", "jax", "jaxlib", "optax", "numpy", "pyarrow"} <= set(manifest["versions"])
     assert {"git_commit", "cpu_features", "xla_flags", "machine", "system"} <= set(manifest)
     assert manifest["code_sha256"] == {"file": hashlib.sha256(MINE.encode()).hexdigest()}
@@ -180,7 +180,7 @@ def test_a_sweep_that_is_cut_short_tells_its_sinks_and_keeps_its_tiles(tmp_path)
     class CutShort(Watcher):
         def progress(self, status):
             super().progress(status)
-            if status.done >= 2:
+            if list(tmp_path.glob("runs/part-*.parquet")):
                 raise KeyboardInterrupt
 
     asked = api.experiment(["parabola", "double_well"], grid={"learning_rate": [0.1, 0.2]})
@@ -189,7 +189,7 @@ def test_a_sweep_that_is_cut_short_tells_its_sinks_and_keeps_its_tiles(tmp_path)
     assert isinstance(CutShort.told[-1], KeyboardInterrupt)
     kept = gdexp.load(tmp_path)
     assert kept.manifest["complete"] is False
-    assert kept.runs["run"].to_pylist() == [0, 1]
+    assert kept.runs["run"].to_pylist() in ([0, 1], [2, 3])  # one of the two tiles
     with pytest.raises(gdexp.UsageError, match="only 2 of 4 runs are here"):
         kept.to_xarray()
 

@@ -146,7 +146,7 @@ def test_a_run_holds_the_numbers_of_its_keys_and_its_cards_otherwise(asked):
         cards = {("objective", k): v for k, v in group.objective.numbers.items()}
         cards |= {("optimizer", k): v for k, v in group.optimizer.numbers.items()}
         keys = {key.rpartition(".")[2]: values for key, values in group.keys(runs).items()}
-        for (room, name), column in zip(group.names, group.numbers(runs).T, strict=True):
+        for (room, name), column in zip(group.varied, group.numbers(runs).T, strict=True):
             assert (column == keys.get(name, cards[room, name])).all()
 
 

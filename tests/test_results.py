@@ -36,12 +36,13 @@ def made():
     ends, table = [], columns.run_table
 
     def watched(*arguments):
-        ends.append(arguments[-1])
+        ends.append(arguments[-2:])  # the tile and its ends
         return table(*arguments)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(columns, "run_table", watched)
-        return job.run(RACE, None), ends
+        made = job.run(RACE, None)
+    return made, [part for _, part in sorted(ends, key=lambda pair: pair[0])]  # in order of runs
 
 
 @pytest.fixture(scope="module")

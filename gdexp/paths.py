@@ -1,0 +1,81 @@
+"""Follows single runs step by step, by the program that makes their ends.
+
+Every lane descends up to a pause, is looked at, and goes on: the same program, so the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from gdexp import stream
+from gdexp.base import Ends, Path, Reason
+from gdexp.lanes import TURNED, Pace, Work
+from gdexp.stream import STEPS
+
+# Reason -> 1 where the state kept is that before the last update, which gave something not finite
+BROKEN = np.array(
+    [Reason.NONFINITE_VALUE <= reason <= Reason.NONFINITE_POINT for reason in Reason], np.int32
+)
+
+
+def follow(
+    program: Any, device: jax.Device, sign: float, runs: np.ndarray, every: int
+) -> Iterator[Path]:
+    """The states of at most as many `runs` as there are lanes, each `every` steps."""
+    asked, place = np.unique(runs, return_inverse=True)
+    records = list(_pauses(program, device, sign, asked, every))
+    states = Ends(*(np.stack(parts) for parts in zip(*records, strict=True)))  # [K, N, ...]
+    step = states.steps - BROKEN[states.reason]
+    for run, i in zip(runs.tolist(), place.tolist(), strict=True):
+        kept = np.flatnonzero(np.diff(step[:, i], prepend=-1))
+        x, f, grad_norm = (a[kept, i] for a in (states.x, states.f, states.grad_norm))
+        yield Path(run, step[kept, i], x, f, grad_norm, Reason(states.reason[-1, i]))
+
+
+def _pauses(
+    program: Any, device: jax.Device, sign: float, runs: np.ndarray, every: int
+) -> Iterator[Ends]:
+    """Where the `runs`, in the order of their numbers, are at each pause, until all have ended."""
+    call, work = program.on(device)
+    waiting, pause = program.queue(runs), 0
+    looks = np.int32(1 / TURNED + every // STEPS + 2)  # turns that fill the lanes, and the steps
+    states: Ends | None = None
+    while states is None or (states.reason == Reason.RUNNING).any():
+        arrived = False
+        while not arrived:
+            arrived = _arrived(work, pause)  # once there, a call more evaluates at the last point
+            work = call(waiting, work, Pace(looks, STEPS, np.int32(pause), np.bool_(False)))
+            waiting = waiting._replace(first=np.asarray(work.taken))
+            arrived &= _arrived(work, pause)
+            states = _updated(states, runs, *stream.ends_of(sign, stream.ended(work)))
+        states = _updated(states, runs, *stream.ends_of(sign, _held(work)))
+        yield states
+        pause += every
+
+
+def _updated(states: Ends | None, runs: np.ndarray, which: np.ndarray, new: Ends) -> Ends:
+    """A copy of `states` with the `new` ones of some runs."""
+    if states is None:
+        states = Ends(*(np.zeros((len(runs), *a.shape[1:]), a.dtype) for a in new))
+    at = np.searchsorted(runs, which)
+    changed = Ends(*(column.copy() for column in states))
+    for column, part in zip(changed, new, strict=True):
+        column[at] = part
+    return changed
+
+
+def _arrived(work: Work, pause: int) -> bool:
+    """Whether all lanes with a run wait at the pause."""
+    busy, reason, steps = (np.asarray(a) for a in (work.busy, work.run.reason, work.run.steps))
+    return bool((~busy | ((reason == Reason.RUNNING) & (steps == pause))).all())
+
+
+def _held(work: Work) -> stream.Log:
+    """The lanes that have a run, as if they had ended."""
+    busy = np.flatnonzero(np.asarray(work.busy))
+    told = (work.task.number, work.run._replace(state=None))
+    return stream.Log(*jax.tree.map(lambda a: np.asarray(a)[busy], told), len(busy))

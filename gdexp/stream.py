@@ -1,0 +1,238 @@
+"""Keeps every worker's lanes full, and puts the runs together again into tiles.
+
+A worker is a thread with a device; on CPU as many share one as there are cores. Each takes blocks
+of runs from the tiles that wait, prepares the next block while the device descends the last, and
+hands on what ended, in whatever order that is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gdexp.base import Ends, Reason
+from gdexp.lanes import Log, Pace, Work
+from gdexp.plan import Tile
+
+STEPS = np.int32(8)  # between two looks at how many lanes stand still
+CALL_SECONDS = 0.2  # of one device call: signals are only seen between calls
+WAITING = 16  # logs that workers have handed on and nobody has taken yet
+FOREVER = np.int32(2**31 - 1)
+
+
+class Harvest(NamedTuple):
+    """What comes out of the engine: news, and now and then a finished tile."""
+
+    reasons: np.ndarray  # [R] how many runs have ended by each reason so far
+    tile: Tile | None
+    ends: Ends | None  # of the tile: numpy, [count, ...]
+
+
+class Block(NamedTuple):
+    """The runs that a worker takes at a time: a part of a tile."""
+
+    group: int
+    runs: np.ndarray  # [N] global numbers
+
+
+class Feed:
+    """The blocks of the tiles that wait, for several threads."""
+
+    def __init__(self, tiles: Iterable[Tile], opened: Callable[[Tile], None], rows):
+        self._lock = threading.Lock()
+        self._blocks = self._cut(tiles, opened, rows)
+        self._next = next(self._blocks, None)
+
+    def take(self, group: int | None = None) -> Block | None:
+        """The next block, if there is one, and if it is of `group` where that matters."""
+        with self._lock:
+            block = self._next
+            if block is None or group not in (None, block.group):
+                return None
+            self._next = next(self._blocks, None)
+            return block
+
+    @staticmethod
+    def _cut(tiles, opened, rows) -> Iterator[Block]:
+        for tile in tiles:
+            opened(tile)
+            most = rows(tile.group)
+            for first in range(0, tile.count, most):
+                yield Block(tile.group, tile.runs[first : first + most])
+
+
+class Tiles:
+    """The tiles that are open: what has ended of each so far."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, tuple[Tile, list[Any]]] = {}  # first run -> tile, [ends, missing]
+
+    def open(self, tile: Tile) -> None:
+        """Waits for the runs of a tile."""
+        self._open[tile.first] = (tile, [None, tile.count])
+
+    def add(self, runs: np.ndarray, ends: Ends) -> Iterator[tuple[Tile, Ends]]:
+        """Takes the ends of `runs` [N], and yields the tiles that this completes."""
+        for tile, kept in list(self._open.values()):
+            place = runs - tile.first
+            here = (place >= 0) & (place < tile.count)
+            if not here.any():
+                continue
+            if kept[0] is None:
+                kept[0] = Ends(*(np.empty((tile.count, *a.shape[1:]), a.dtype) for a in ends))
+            for whole, part in zip(kept[0], ends, strict=True):
+                whole[place[here]] = part[here]
+            kept[1] -= int(here.sum())
+            if kept[1] == 0:
+                del self._open[tile.first]
+                yield tile, kept[0]
+
+
+def run(
+    tiles: Iterable[Tile],
+    devices: list[jax.Device],
+    program: Callable[[int], Any],
+    sign: float,
+    settings: Callable[[], contextlib.AbstractContextManager],
+) -> Iterator[Harvest]:
+    """Descends all runs of `tiles` on a worker for each of `devices`.
+
+    Args:
+      tiles: what to descend; no two have a run in common.
+      devices: one device a worker; a device may be named several times.
+      program: from a group's index to its compiled program.
+      sign: −1 under maximisation.
+      settings: JAX's settings for a thread.
+
+    Yields:
+      What has ended so far after each device call, and each tile once it is finished.
+    """
+    open_tiles = Tiles()
+    feed = Feed(tiles, open_tiles.open, lambda group: program(group).rows)
+    crew = Crew(feed, devices, program, settings)
+    reasons = np.zeros(len(Reason), int)
+    try:
+        for log in crew.logs():
+            runs, ends = ends_of(sign, log)
+            reasons = reasons + np.bincount(ends.reason, minlength=len(Reason))
+            finished = list(open_tiles.add(runs, ends))
+            for tile, whole in finished or [(None, None)]:
+                yield Harvest(reasons, tile, whole)
+    finally:
+        crew.dismiss()
+
+
+class Crew:
+    """The workers of a sweep, and what they hand on."""
+
+    def __init__(self, feed: Feed, devices: list[jax.Device], program, settings):
+        self._feed, self._program, self._settings = feed, program, settings
+        self._stop, self._news = threading.Event(), queue.Queue(WAITING)
+        self._threads = [
+            threading.Thread(target=self._work, args=(d,), daemon=True) for d in devices
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def logs(self) -> Iterator[Log]:
+        """What has ended, call by call, until every worker is done; raises what a worker raised."""
+        busy = len(self._threads)
+        while busy:
+            try:
+                news = self._news.get(timeout=0.5)  # without a limit Windows sees no Ctrl-C
+            except queue.Empty:
+                continue
+            if isinstance(news, BaseException):
+                raise news
+            if news is None:
+                busy -= 1
+            else:
+                yield news
+
+    def dismiss(self) -> None:
+        """Stops the workers, at the end of the calls that they are in."""
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self, device: jax.Device) -> None:
+        try:
+            with self._settings():
+                while block := self._feed.take():
+                    for log in _descend(self._program(block.group), device, self._feed, block):
+                        if not self._tell(log):
+                            return
+            self._tell(None)
+        except BaseException as error:  # raised again in the thread that takes the logs
+            self._tell(error)
+
+    def _tell(self, news: Log | BaseException | None) -> bool:
+        """Hands something on; False when the workers are to stop."""
+        while not self._stop.is_set():
+            with contextlib.suppress(queue.Full):
+                self._news.put(news, timeout=0.5)
+                return True
+        return False
+
+
+def _descend(program: Any, device: jax.Device, feed: Feed, block: Block) -> Iterator[Log]:
+    """Descends `block`, and what else the feed has of its group, in calls of about CALL_SECONDS."""
+    call, work = program.on(device)
+    waiting, after = program.queue(block.runs), feed.take(block.group)
+    running, looks, ahead = len(block.runs), 1, None
+    while True:
+        began = time.perf_counter()
+        work = call(
+            waiting, work, Pace(np.int32(looks), STEPS, FOREVER, np.bool_(after is not None))
+        )
+        if after is not None and ahead is None:  # while the device is at work
+            ahead = program.queue(after.runs)
+        log = ended(work)
+        spent = (time.perf_counter() - began) / max(1, looks - int(work.looks))
+        looks = max(1, min(2 * looks, int(CALL_SECONDS / spent)))
+        running -= int((log.run.reason != Reason.RUNNING).sum())
+        yield log
+        taken = work.taken.item()
+        if taken < waiting.count or ahead is None:
+            waiting = waiting._replace(first=np.int32(taken))
+        else:
+            running += len(after.runs)
+            waiting, ahead, after = ahead, None, feed.take(block.group)
+        if not running:
+            return
+
+
+def ended(work: Work) -> Log:
+    """The log as numpy, without rows that mean nothing."""
+    log = work.log
+    rows = slice(int(log.count))
+    kept = np.flatnonzero(np.asarray(log.run.reason)[rows] != Reason.RUNNING)
+    return Log(*jax.tree.map(lambda a: np.asarray(a)[rows][kept], log[:-1]), len(kept))
+
+
+def ends_of(sign: float, log: Log) -> tuple[np.ndarray, Ends]:
+    """Which runs a log tells of [N], and their ends, every NaN the same."""
+    run = log.run
+    ends = Ends(
+        x=run.x,
+        f0=sign * run.first,
+        f=sign * run.value,
+        f_best=sign * run.best,
+        grad_norm=run.grad_norm,
+        steps=run.steps,
+        evaluations=run.steps + 1 + (0 if run.extra is None else run.extra),
+        reason=run.reason,
+        reached=run.reached,
+    )
+    for column in ends:
+        if column.dtype.kind == "f":  # payloads differ between operations
+            column[np.isnan(column)] = np.nan
+    high, low = log.number.astype(np.int64).T
+    return high << 32 | low, ends
