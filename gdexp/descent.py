@@ -45,6 +45,7 @@ class Rules(NamedTuple):
     escape_radius: Array
     max_value: Array | None  # of sign · f
     targets: Array  # [T] of sign · f
+    table: Sequence[Array]  # what the optimizer needs by the count of updates (`tables`)
 
 
 class Task(NamedTuple):
@@ -117,9 +118,13 @@ def step(problem: Problem, rules: Rules, task: Task, run: Run, limit: Array, pau
     reason = jnp.where(run.reason == Reason.RUNNING, found, run.reason)
     moves = (reason == Reason.RUNNING) & (run.steps < pause)
     optimizer = problem.optimizer(numbers, key(rules.seed, task.number))
-    updates, state = optimizer.update(
-        gradient, run.state, run.x, value=value, grad=gradient, value_fn=f
-    )
+    more = {"value": value, "grad": gradient, "value_fn": f}
+    if rules.table:
+        more["row"] = [
+            jax.lax.dynamic_index_in_dim(column, run.steps, keepdims=False)
+            for column in rules.table
+        ]
+    updates, state = optimizer.update(gradient, run.state, run.x, **more)
     x = optax.apply_updates(run.x, updates)
     x, state = jax.tree.map(
         lambda new, old: jnp.where(moves, new, old), (x, state), (run.x, run.state)

@@ -22,7 +22,7 @@ import jax
 import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from gdexp import lanes, paths, program, stream
+from gdexp import lanes, paths, program, stream, tables
 from gdexp.base import Path, UsageError
 from gdexp.descent import Rules
 from gdexp.experiment import Experiment
@@ -218,8 +218,16 @@ def check(experiment: Experiment, plan: Plan) -> None:
 def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]) -> Program:
     began, platform = time.perf_counter(), devices[0].platform
     count = lane_count(platform, group)
-    problem = program.problem(group, experiment.sign)
     rules = program.rules(experiment, group)
+    problem, table = tables.tabulated(
+        program.problem(group, experiment.sign),
+        group.space.dim,
+        rules.grad_tol.dtype,
+        len(group.names),
+        experiment.stop.max_steps,
+    )
+    with jax.default_device(devices[0]):
+        rules = rules._replace(table=jax.tree.map(np.asarray, jax.jit(table)(rules.numbers)))
     queue = _queue(group, np.array([group.first]), QUEUE * count, rules.grad_tol.dtype)
     blank = lanes.blank(problem, rules, queue, count)
     pace = Pace(np.int32(1), STEPS, FOREVER, np.bool_(False))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -45,14 +45,19 @@ def bind(eqn: core.JaxprEqn, values: Sequence[Any]) -> list[Any]:
     return list(found) if eqn.primitive.multiple_results else [found]
 
 
-def _evaluate(closed: core.ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
-    env = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
-    env |= dict(zip(closed.jaxpr.invars, args, strict=True))
-    for eqn in closed.jaxpr.eqns:
+def evaluate(eqns: Iterable[core.JaxprEqn], env: dict[Any, Any]) -> None:
+    """Adds the results of some operations to the values of variables."""
+    for eqn in eqns:
         values = [read(env, v) for v in eqn.invars]
         inner = INLINED.get(eqn.primitive.name)
         found = _evaluate(_closed(eqn.params[inner]), values) if inner else bind(eqn, values)
-        env |= dict(zip(eqn.outvars, found, strict=True))
+        env |= zip(eqn.outvars, found, strict=True)
+
+
+def _evaluate(closed: core.ClosedJaxpr, args: Sequence[Any]) -> list[Any]:
+    env = dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
+    env |= dict(zip(closed.jaxpr.invars, args, strict=True))
+    evaluate(closed.jaxpr.eqns, env)
     return [read(env, v) for v in closed.jaxpr.outvars]
 
 

@@ -55,6 +55,7 @@ def rules(experiment: Experiment, group: Group) -> Rules:
         escape_radius=dtype(stop.escape_radius),
         max_value=None if stop.max_value is None else dtype(stop.max_value),
         targets=experiment.sign * np.asarray(stop.targets, dtype),
+        table=(),
     )
 
 

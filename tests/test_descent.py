@@ -34,7 +34,7 @@ def rules(**changed):
         "targets": np.zeros(0),
     }
     given = {k: None if v is None else jnp.asarray(v) for k, v in (usual | changed).items()}
-    return Rules(**given)
+    return Rules(**given, table=())
 
 
 def problem(f, rate=0.1):

@@ -28,11 +28,12 @@ LAW = {
     "descent": "base",
     "flat": "",
     "soa": "flat",
+    "tables": "flat descent",
     "lanes": "base descent flat soa",
     "program": "base schedules optimizers experiment plan descent",
     "stream": "base plan lanes",
     "paths": "base lanes stream",
-    "engine": "base experiment plan descent lanes program stream paths",
+    "engine": "base experiment plan descent lanes program stream paths tables",
     "columns": "base experiment plan",
     "store": "base",
     "analysis": "base plan",
@@ -52,9 +53,9 @@ OUTSIDE = {
     "wandb": "sinks._wandb",
     "rich": "sinks.terminal commands.list",
     "plotly": "sinks",
-    "jax": "objectives optimizers schedules formula function descent flat soa lanes program stream "
-    "paths engine",
-    "optax": "optimizers descent",
+    "jax": "objectives optimizers schedules formula function descent flat soa tables lanes program "
+    "stream paths engine",
+    "optax": "optimizers descent tables",
     "pyarrow": "columns store results sinks._wandb job",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }

@@ -1,10 +1,4 @@
-"""Structure of arrays: a function of small arrays as one of scalars.
-
-Batched over lanes, a point of D numbers is an array [L, D]. While D is small, XLA's CPU compiler
-makes slow loops of that. So a function written for one point is traced, and its small arrays are
-taken apart into their scalars, each of which is an array [L] once batched. An operation without a
-rule here has its arrays put together again, is computed whole, and its result taken apart.
-"""
+"""How operations on small arrays are computed scalar by scalar."""
 
 from __future__ import annotations
 
@@ -14,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend import core
@@ -52,83 +45,14 @@ FOLDS = {
     "cummin": lax.min_p,
 }
 
-SIMPLE = {*ELEMENTWISE.split(), *FOLDS, *SHAPES.split()}
 
-
-def apart(most: int, tree: Any) -> Any:
-    """Every leaf [L, ...] with at most `most` numbers a lane as a list of its scalars [L]."""
-
-    def split(leaf):
-        shape = leaf.shape[1:]
-        if not 0 < math.prod(shape) <= most or not shape:
-            return leaf
-        return [leaf[(slice(None), *index)] for index in np.ndindex(*shape)]
-
-    return jax.tree.map(split, tree)
-
-
-def together(like: Any, tree: Any) -> Any:
-    """The inverse of `apart`, for leaves of the shapes in `like`."""
-    leaves, structure = jax.tree.flatten(like)
-    return structure.unflatten(
-        jnp.stack(part, axis=1).reshape(leaf.shape) if isinstance(part, list) else part
-        for leaf, part in zip(leaves, structure.flatten_up_to(tree), strict=True)
-    )
-
-
-def scalarwise(most: int, traced: flat.Traced) -> Callable[..., Any]:
-    """A traced function, with a list of scalars for each array of at most `most` numbers.
-
-    The lists stand in its arguments and in its result, which otherwise are as they were.
-    """
-    shapes, structure = jax.tree.flatten(traced.args)
-
-    def on_scalars(*args: Any) -> Any:
-        values = [
-            _objects(part).reshape(shape.shape) if isinstance(part, list) else part
-            for part, shape in zip(structure.flatten_up_to(args), shapes, strict=True)
-        ]
-        found = _evaluate(most, traced.closed, values)
-        return jax.tree.structure(traced.out).unflatten(
-            list(value.flat) if _apart(value) else value for value in found
-        )
-
-    return on_scalars
-
-
-def is_simple(most: int, traced: flat.Traced) -> bool:
-    """Whether nothing but arithmetic on numbers is left: no loop, product, sort or look-up."""
-    return all(
-        eqn.primitive.name in SIMPLE
-        or (
-            eqn.primitive.name in WRITTEN_OUT.split()
-            and all(math.prod(v.aval.shape) <= most for v in (*eqn.invars, *eqn.outvars))
-        )
-        for eqn in traced.closed.jaxpr.eqns
-    )
-
-
-def _evaluate(most: int, closed: core.ClosedJaxpr, values: list[Value]) -> list[Value]:
-    jaxpr = closed.jaxpr
-    env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-    env |= zip(jaxpr.invars, values, strict=True)
-    for eqn in jaxpr.eqns:
-        given = [_split(most, flat.read(env, v)) for v in eqn.invars]
-        small = all(0 < math.prod(v.aval.shape) <= most for v in eqn.outvars)
-        found = _by_rule(eqn, given) if small else None
-        if found is None:
-            found = flat.bind(eqn, [_whole(value) for value in given])
-        env |= zip(eqn.outvars, found, strict=True)
-    return [_split(most, flat.read(env, v)) for v in jaxpr.outvars]
-
-
-def _by_rule(eqn: core.JaxprEqn, given: list[Value]) -> list[Value] | None:
+def by_rule(eqn: core.JaxprEqn, given: list[Value]) -> list[Value] | None:
     """The results of an operation scalar by scalar; None if there is no rule that applies."""
     name = eqn.primitive.name
-    if not all(_apart(value) or np.ndim(value) == 0 for value in given):
+    if not all(is_apart(value) or np.ndim(value) == 0 for value in given):
         return None
     if name in ELEMENTWISE.split():
-        return [_each(eqn, given)] if any(map(_apart, given)) else None
+        return [_each(eqn, given)] if any(map(is_apart, given)) else None
     if name in FOLDS:
         fold = _scan if name.startswith("cum") else _reduce
         return [fold(FOLDS[name], given[0], **eqn.params)]
@@ -139,7 +63,7 @@ def _by_rule(eqn: core.JaxprEqn, given: list[Value]) -> list[Value] | None:
 
 
 def _each(eqn: core.JaxprEqn, given: list[Value]) -> Value:
-    operands = np.broadcast_arrays(*(_objects(value) for value in given))
+    operands = np.broadcast_arrays(*(objects(value) for value in given))
     found = np.empty(operands[0].shape, object)
     for index in np.ndindex(found.shape):
         [found[index]] = flat.bind(eqn, [operand[index] for operand in operands])
@@ -147,7 +71,7 @@ def _each(eqn: core.JaxprEqn, given: list[Value]) -> Value:
 
 
 def _reduce(operation: core.Primitive, value: Value, *, axes, **_) -> Value:
-    if not _apart(value):
+    if not is_apart(value):
         return value
     kept = [axis for axis in range(value.ndim) if axis not in axes]
     shape = [value.shape[axis] for axis in kept]
@@ -162,12 +86,12 @@ def _scan(operation: core.Primitive, value: Value, *, axis, reverse) -> Value:
     rows = list(np.moveaxis(value, axis, 0))[:: -1 if reverse else 1]
     for i in range(1, len(rows)):
         rows[i] = _pairs(operation, rows[i - 1], rows[i])
-    found = np.stack([_objects(row) for row in rows[:: -1 if reverse else 1]])
+    found = np.stack([objects(row) for row in rows[:: -1 if reverse else 1]])
     return np.moveaxis(found, 0, axis)
 
 
 def _pairs(operation: core.Primitive, left: Value, right: Value) -> Value:
-    if not _apart(left):
+    if not is_apart(left):
         return operation.bind(left, right)
     found = np.empty(left.shape, object)
     for index in np.ndindex(left.shape):
@@ -176,7 +100,7 @@ def _pairs(operation: core.Primitive, left: Value, right: Value) -> Value:
 
 
 def _broadcast(params, value):
-    shape, source = params["shape"], _objects(value)
+    shape, source = params["shape"], objects(value)
     inner = [1] * len(shape)
     for axis, size in zip(params["broadcast_dimensions"], source.shape, strict=True):
         inner[axis] = size
@@ -199,7 +123,7 @@ def _pad(params, value, filling):
         return None
     spread = [n + (n - 1) * i for n, i in zip(value.shape, inner, strict=True)]
     sides = zip(spread, lows, highs, strict=True)
-    found = np.broadcast_to(_objects(filling), [sum(side) for side in sides]).copy()
+    found = np.broadcast_to(objects(filling), [sum(side) for side in sides]).copy()
     place = zip(lows, spread, inner, strict=True)
     found[tuple(slice(low, low + n, i + 1) for low, n, i in place)] = value
     return [found]
@@ -207,14 +131,14 @@ def _pad(params, value, filling):
 
 def _iota(params):
     shape, axis = params["shape"], params["dimension"]
-    line = _objects(list(np.arange(shape[axis], dtype=params["dtype"])))
+    line = objects(list(np.arange(shape[axis], dtype=params["dtype"])))
     inner = [-1 if i == axis else 1 for i in range(len(shape))]
     return [np.broadcast_to(line.reshape(inner), shape)]
 
 
 def _dot(params, left, right):
     (contract, batch) = params["dimension_numbers"]
-    if batch[0] or not (_apart(left) and _apart(right)):
+    if batch[0] or not (is_apart(left) and is_apart(right)):
         return None
     inner = math.prod(left.shape[axis] for axis in contract[0])
     if not inner or left.size * right.size // inner > PRODUCTS:
@@ -224,7 +148,7 @@ def _dot(params, left, right):
     free = (*a.shape[: -len(contract[0])], *b.shape[len(contract[1]) :])
     a, b = a.reshape(-1, inner), b.reshape(inner, -1)
     found = [functools.reduce(_sum, map(_product, row, column)) for row in a for column in b.T]
-    return [_objects(found).reshape(free)]
+    return [objects(found).reshape(free)]
 
 
 def _dynamic_slice(params, value, *starts):
@@ -257,7 +181,7 @@ RULES: dict[str, Rule] = {
     "dynamic_update_slice": _dynamic_update_slice,
     "iota": _iota,
     "pad": _pad,
-    "reshape": lambda params, value: [_objects(value).reshape(params["new_sizes"])],
+    "reshape": lambda params, value: [objects(value).reshape(params["new_sizes"])],
     "rev": lambda params, value: [np.flip(value, params["dimensions"])],
     "slice": _slice,
     "split": lambda params, value: np.split(
@@ -268,32 +192,16 @@ RULES: dict[str, Rule] = {
 }
 
 
-def _apart(value: Value) -> bool:
+def is_apart(value: Value) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == object
 
 
-def _objects(value: Any) -> Value:
+def objects(value: Any) -> Value:
     """A scalar, or a list of scalars, as an object array; such an array as it is."""
-    if _apart(value):
+    if is_apart(value):
         return value
     values = value if isinstance(value, list) else [value]
     found = np.empty(len(values), object)
     for i, scalar in enumerate(values):  # one by one: numpy would ask a tracer for its numbers
         found[i] = scalar
     return found if isinstance(value, list) else found.reshape(())
-
-
-def _split(most: int, value: Value) -> Value:
-    """An array of at most `most` numbers as its scalars."""
-    if _apart(value) or np.ndim(value) == 0 or not 0 < np.size(value) <= most:
-        return value
-    if jnp.issubdtype(value.dtype, jax.dtypes.extended):
-        return value
-    known = value if isinstance(value, jax.core.Tracer) else np.asarray(value)
-    return _objects([known[index] for index in np.ndindex(value.shape)]).reshape(value.shape)
-
-
-def _whole(value: Value) -> Any:
-    if not _apart(value):
-        return value
-    return jnp.stack([jnp.asarray(part) for part in value.flat]).reshape(value.shape)

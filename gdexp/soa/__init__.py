@@ -1,0 +1,120 @@
+"""Structure of arrays: a function of small arrays as one of scalars.
+
+Batched over lanes, a point of D numbers is an array [L, D]. While D is small, XLA's CPU compiler
+makes slow loops of that. So a function written for one point is traced, and its small arrays are
+taken apart into their scalars, each of which is an array [L] once batched. An operation without a
+rule here has its arrays put together again, is computed whole, and its result taken apart.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend import core
+
+from gdexp import flat
+from gdexp.soa.rules import (
+    ELEMENTWISE,
+    FOLDS,
+    SHAPES,
+    WRITTEN_OUT,
+    Value,
+    by_rule,
+    is_apart,
+    objects,
+)
+
+SIMPLE = {*ELEMENTWISE.split(), *FOLDS, *SHAPES.split()}
+
+
+def apart(most: int, tree: Any) -> Any:
+    """Every leaf [L, ...] with at most `most` numbers a lane as a list of its scalars [L]."""
+
+    def split(leaf):
+        shape = leaf.shape[1:]
+        if not 0 < math.prod(shape) <= most or not shape:
+            return leaf
+        return [leaf[(slice(None), *index)] for index in np.ndindex(*shape)]
+
+    return jax.tree.map(split, tree)
+
+
+def together(like: Any, tree: Any) -> Any:
+    """The inverse of `apart`, for leaves of the shapes in `like`."""
+    leaves, structure = jax.tree.flatten(like)
+    return structure.unflatten(
+        jnp.stack(part, axis=1).reshape(leaf.shape) if isinstance(part, list) else part
+        for leaf, part in zip(leaves, structure.flatten_up_to(tree), strict=True)
+    )
+
+
+def scalarwise(most: int, traced: flat.Traced) -> Callable[..., Any]:
+    """A traced function, with a list of scalars for each array of at most `most` numbers.
+
+    The lists stand in its arguments and in its result, which otherwise are as they were.
+    """
+    shapes, structure = jax.tree.flatten(traced.args)
+
+    def on_scalars(*args: Any) -> Any:
+        values = [
+            objects(part).reshape(shape.shape) if isinstance(part, list) else part
+            for part, shape in zip(structure.flatten_up_to(args), shapes, strict=True)
+        ]
+        found = _evaluate(most, traced.closed, values)
+        return jax.tree.structure(traced.out).unflatten(
+            list(value.flat) if is_apart(value) else value for value in found
+        )
+
+    return on_scalars
+
+
+def is_simple(most: int, traced: flat.Traced) -> bool:
+    """Whether nothing but arithmetic on numbers is left: no loop, sort or large product."""
+    return all(
+        eqn.primitive.name in SIMPLE
+        or (
+            eqn.primitive.name in WRITTEN_OUT.split()
+            and all(math.prod(v.aval.shape) <= most for v in eqn.outvars)
+            and (_looks_up(eqn) or all(math.prod(v.aval.shape) <= most for v in eqn.invars))
+        )
+        for eqn in traced.closed.jaxpr.eqns
+    )
+
+
+def _looks_up(eqn: core.JaxprEqn) -> bool:
+    return eqn.primitive.name == "dynamic_slice" and math.prod(eqn.outvars[0].aval.shape) == 1
+
+
+def _evaluate(most: int, closed: core.ClosedJaxpr, values: list[Value]) -> list[Value]:
+    jaxpr = closed.jaxpr
+    env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
+    env |= zip(jaxpr.invars, values, strict=True)
+    for eqn in jaxpr.eqns:
+        given = [_split(most, flat.read(env, v)) for v in eqn.invars]
+        small = all(0 < math.prod(v.aval.shape) <= most for v in eqn.outvars)
+        found = by_rule(eqn, given) if small else None
+        if found is None:
+            found = flat.bind(eqn, [_whole(value) for value in given])
+        env |= zip(eqn.outvars, found, strict=True)
+    return [_split(most, flat.read(env, v)) for v in jaxpr.outvars]
+
+
+def _split(most: int, value: Value) -> Value:
+    """An array of at most `most` numbers as its scalars."""
+    if is_apart(value) or np.ndim(value) == 0 or not 0 < np.size(value) <= most:
+        return value
+    if jnp.issubdtype(value.dtype, jax.dtypes.extended):
+        return value
+    known = value if isinstance(value, jax.core.Tracer) else np.asarray(value)
+    return objects([known[index] for index in np.ndindex(value.shape)]).reshape(value.shape)
+
+
+def _whole(value: Value) -> Any:
+    if not is_apart(value):
+        return value
+    return jnp.stack([jnp.asarray(part) for part in value.flat]).reshape(value.shape)

@@ -1,0 +1,70 @@
+"""Functions taken apart into scalars give what they gave whole."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from gdexp import flat, soa
+
+X = np.array([0.3, -1.2, 2.5, 0.7], np.float32)
+FUNCTIONS = {
+    "sum": lambda x: jnp.sum(x**2),
+    "extremes": lambda x: jnp.abs(x).max() - x.min() + jnp.prod(x),
+    "gradient": jax.grad(lambda x: jnp.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)),
+    "unpacked": lambda x: jnp.stack([x[3], x[0] * x[1], jnp.sin(x[2])]),
+    "product": lambda x: x.reshape(2, 2) @ x.reshape(2, 2).T,
+    "product with a vector": lambda x: jnp.arange(12.0, dtype=x.dtype).reshape(3, 4) @ x,
+    "where": lambda x: jnp.where(x > 0, x, 2 * x),
+    "cumulative": lambda x: jnp.cumsum(x) * jnp.cumprod(x)[::-1],
+    "padded": lambda x: jnp.pad(x, (1, 2))[::2],
+    "updated": lambda x: x.at[1].set(5.0).at[2:].add(1.0),
+    "sorted": lambda x: jnp.sort(x),
+    "looked up": lambda x: x[jnp.argmax(x)],
+    "looped": lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y + x[i], x),
+    "branched": lambda x: jax.lax.cond(x[0] > 0, lambda y: y + 1, lambda y: y - 1, x),
+    "solved": lambda x: jnp.linalg.solve(jnp.eye(4) * 2, x),
+    "a constant": lambda x: jnp.zeros(3) + jnp.arange(3),
+    "a tree": lambda x: {"a": x + 1, "b": (x.sum(), x[None] * x[:, None])},
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("most", [0, 4, 16])
+def test_scalars_give_what_arrays_give(name, most):
+    function = FUNCTIONS[name]
+    batch = np.stack([X, X[::-1], 2 * X])
+    traced = flat.trace(function, jax.ShapeDtypeStruct(X.shape, X.dtype))
+    apart = jax.jit(jax.vmap(soa.scalarwise(most, traced)))(soa.apart(most, batch))
+    whole = jax.vmap(function)(batch)
+    together = soa.together(whole, apart)
+    jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=3e-6), together, whole)
+
+
+def test_taking_apart_and_putting_together_is_nothing():
+    tree = {"x": jnp.arange(6.0).reshape(3, 2), "n": jnp.arange(3), "big": jnp.ones((3, 20))}
+    parts = soa.apart(16, tree)
+    assert [len(parts["x"]), parts["n"].shape, parts["big"].shape] == [2, (3,), (3, 20)]
+    again = soa.together(tree, parts)
+    assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), tree, again))
+
+
+@pytest.mark.parametrize(
+    ("name", "simple"),
+    [("gradient", True), ("product", True), ("sorted", False), ("looped", False)],
+)
+def test_only_arithmetic_is_simple(name, simple):
+    traced = flat.trace(FUNCTIONS[name], jax.ShapeDtypeStruct(X.shape, X.dtype))
+    assert soa.is_simple(16, traced) is simple
+
+
+def test_a_trace_has_no_calls_and_nothing_unneeded():
+    def function(x):
+        jnp.exp(x)  # no result needs it
+        return jax.jit(lambda y: jax.nn.softplus(y))(x)
+
+    names = [e.primitive.name for e in flat.trace(function, 1.0).closed.jaxpr.eqns]
+    assert not {"jit", "pjit", "custom_jvp_call", "exp"} & set(names) - {"exp"}
+    assert names.count("exp") <= 1
