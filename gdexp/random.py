@@ -7,6 +7,8 @@ import zlib
 import numpy as np
 
 WORDS = 4  # 64-bit words that Philox4x64 makes per count
+BLOCK_WORDS = 2**15  # made at a time: they stay in the cache until they are numbers
+MOST_STRETCHES = 16  # of consecutive points, drawn as they stand
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # sum: log(2); fdlibm
 
 
@@ -17,15 +19,34 @@ def uniforms(seed: int, stream: str, index: np.ndarray, num: int) -> np.ndarray:
     owns a fixed block of counts, so neighbours and order do not matter. The upper 52 bits of a word
     w give (w + ½)/2⁵², which is never 0 nor 1: a logarithm or a normal quantile stays finite.
     """
-    blocks = -(-num // WORDS)
-    unique, inverse = np.unique(np.asarray(index, np.int64), return_inverse=True)
-    breaks = np.flatnonzero(np.diff(unique) != 1) + 1
-    raw = [
-        _generator(seed, stream, int(run[0]) * blocks).random_raw(len(run) * blocks * WORDS)
-        for run in np.split(unique, breaks)
-    ]
-    words = np.concatenate(raw).reshape(len(unique), blocks * WORDS)[:, :num]
-    return (((words >> np.uint64(12)) + 0.5) * 2.0**-52)[inverse]
+    index, place = np.asarray(index, np.int64), None
+    cuts = _cuts(index)
+    if len(cuts) and np.ptp(index) < len(index):  # many share a point: draw each of a range once
+        low = index.min()
+        index, place, cuts = np.arange(low, index.max() + 1), index - low, ()
+    elif len(cuts) >= MOST_STRETCHES:
+        index, place = np.unique(index, return_inverse=True)
+        cuts = _cuts(index)
+    found = np.empty((len(index), num))
+    for part, rows in zip(np.split(index, cuts), np.split(found, cuts), strict=True):
+        _fill(rows, seed, stream, int(part[0]))
+    return found if place is None else found.take(place, axis=0)
+
+
+def _cuts(index: np.ndarray) -> np.ndarray:
+    """Where `index` [N] does not go on with the next number."""
+    return np.flatnonzero(np.diff(index) != 1) + 1
+
+
+def _fill(rows: np.ndarray, seed: int, stream: str, first: int) -> None:
+    """Writes the points from number `first` on into `rows` [N, num]."""
+    count, num = rows.shape
+    width = -(-num // WORDS) * WORDS
+    generator = _generator(seed, stream, first * (width // WORDS))
+    step = max(1, BLOCK_WORDS // width)
+    for block in (rows[at : at + step] for at in range(0, count, step)):
+        words = generator.random_raw(len(block) * width).reshape(-1, width)[:, :num]
+        np.multiply((words >> np.uint64(12)) + 0.5, 2.0**-52, out=block)
 
 
 def exp(x: np.ndarray) -> np.ndarray:

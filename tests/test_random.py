@@ -36,6 +36,34 @@ def test_points_are_the_blocks_of_one_philox_sequence(num):
     assert (uniforms(7, "start", np.arange(100), num) == expected).all()
 
 
+RNG = np.random.default_rng(0)
+SHAPES = {  # of index: those that a tile asks for, and others
+    "consecutive": np.arange(70_000) + 2**40,
+    "each start for two replicates": np.arange(2000).repeat(2) + 9,
+    "all starts again and again": np.resize(np.arange(300), 2000),
+    "the same, begun in the middle": np.resize(np.arange(300), 2000)[137:],
+    "the last starts and the first": np.r_[5000:6000, 0:1000],
+    "the same, for two replicates": np.r_[5000:6000, 0:1000].repeat(2),
+    "falling": np.arange(500)[::-1],
+    "in no order": RNG.permutation(500),
+    "far apart": RNG.integers(0, 2**62, 500),
+    "a few twice": RNG.integers(0, 1000, 500),
+    "one": np.array([2**62]),
+}
+
+
+@pytest.mark.parametrize("index", SHAPES.values(), ids=SHAPES)
+@pytest.mark.parametrize("num", [1, 2, 9])
+def test_whatever_the_order_of_the_points_each_is_its_own_block(index, num):
+    key, blocks = np.array([3, zlib.crc32(b"start")], np.uint64), math.ceil(num / 4)
+    points = uniforms(3, "start", index, num)
+    assert points.shape == (len(index), num)
+    for i in {0, len(index) - 1, *RNG.integers(len(index), size=99)}:
+        counter = [*divmod(int(index[i]) * blocks, 2**64)[::-1], 0, 0]
+        words = np.random.Philox(key=key, counter=np.array(counter, np.uint64)).random_raw(num)
+        assert (points[i] == np.ldexp((words >> np.uint64(12)).astype(float) + 0.5, -52)).all()
+
+
 def test_they_are_uniform_and_neither_0_nor_1():
     numbers = uniforms(0, "start", np.arange(20_000), 3)
     assert numbers.min() > 0
