@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from gdexp.base import Ends, Outcome, Path, Reason
 from gdexp.experiment import Experiment
@@ -112,12 +114,12 @@ def trace_table(experiment: Experiment, paths: Iterable[Path]) -> pa.Table:
 
 
 def digest(table: pa.Table) -> str:
-    """The sha256 of a table's contents: names, types and values, however they are stored."""
+    """The sha256 of a table's contents: names, types, values and nulls, however they are stored."""
     fields = [f"{field.name} {_type(field.type)}" for field in table.schema]
     found = hashlib.sha256("\n".join([str(table.num_rows), *fields]).encode())
     for column in table.columns:
-        for values in _flat(column.combine_chunks()):
-            found.update(values)
+        for part in _flat(column.combine_chunks()):
+            found.update(part)
     return found.hexdigest()
 
 
@@ -128,23 +130,41 @@ def _type(type: pa.DataType) -> str:
     return f"list {_type(type.value_type)}" if pa.types.is_list(type) else str(type)
 
 
-def _flat(values: pa.Array) -> Iterable[bytes]:
-    """The bytes of an array's validity and values."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(pa.string())
-    if pa.types.is_list(values.type):
-        yield _validity(values)
-        yield np.diff(np.asarray(values.offsets)).tobytes()
-        values = values.flatten()
-    yield _validity(values)
+def _flat(values: pa.Array) -> Iterator[bytes | np.ndarray]:
+    """What an array holds, as bytes that no other array of its type and length gives.
+
+    Which are null, in one byte where none or all are; then the lengths of lists, one where all are
+    alike, and their items; or sorted names and the place of each row's among them; or numbers.
+    """
     if pa.types.is_string(values.type):
-        yield "\0".join(values.fill_null("").to_pylist()).encode()
+        values = values.dictionary_encode()
+    elif pa.types.is_dictionary(values.type) and values.dictionary.null_count:
+        values = values.cast(values.type.value_type).dictionary_encode()
+    if values.null_count == len(values):
+        yield b"0"
+        return
+    yield b"?" + np.packbits(np.asarray(values.is_valid())).tobytes() if values.null_count else b"1"
+    if pa.types.is_list(values.type):
+        lengths = np.asarray(pc.list_value_length(values).fill_null(0))
+        yield b"=" if (lengths == lengths[0]).all() else b"/"
+        yield lengths[:1] if (lengths == lengths[0]).all() else lengths
+        yield from _flat(values.flatten())
+    elif pa.types.is_dictionary(values.type):
+        yield from _coded(values)
     else:
-        yield np.ascontiguousarray(np.asarray(values.fill_null(0))).tobytes()
+        yield np.ascontiguousarray(np.asarray(values.fill_null(0)))
 
 
-def _validity(values: pa.Array) -> bytes:
-    return np.packbits(np.asarray(values.is_valid())).tobytes()
+def _coded(values: pa.DictionaryArray) -> Iterator[bytes | np.ndarray]:
+    """The distinct names, sorted, and each row's place among them; 0 for null."""
+    names = values.dictionary.to_pylist()
+    used = np.bincount(np.asarray(values.indices.drop_null()), minlength=len(names))
+    found = sorted({name for name, count in zip(names, used, strict=True) if count})
+    yield json.dumps(found).encode()
+    place = {name: i for i, name in enumerate(found)}
+    place = np.array([place.get(name, 0) for name in names], np.min_scalar_type(len(found)))
+    codes = place.take(np.asarray(values.indices.fill_null(0)))
+    yield codes * np.asarray(values.is_valid()) if values.null_count else codes
 
 
 def _list_of(type: pa.DataType) -> pa.ListType:

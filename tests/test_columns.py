@@ -272,6 +272,66 @@ def test_how_a_table_is_stored_is_not_in_the_digest(stored):
     assert columns.digest(stored(TABLE)) == DIGEST
 
 
+WORDS = ["b", "a", None, "b", "a"]
+
+
+def coded(places, names, type=None):
+    return pa.DictionaryArray.from_arrays(pa.array(places, type or pa.int32()), pa.array(names))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pa.array(WORDS).dictionary_encode(),
+        pa.array(WORDS).dictionary_encode("encode"),
+        coded([1, 0, None, 1, 0], ["a", "b"]),
+        coded([1, 0, 2, 1, 0], ["a", "b", None]),
+        coded([1, 0, None, 3, 2], ["a", "b", "a", "b"]),
+        coded([9, 1, None, 9, 1], list("_a______cb"), pa.int8()),
+        pa.chunked_array([pa.array(part).dictionary_encode() for part in (WORDS[:1], WORDS[1:])]),
+    ],
+    ids=["null", "null in it", "sorted", "null index", "double", "int8 and unused", "chunks"],
+)
+def test_words_have_one_digest_whatever_their_dictionary(stored):
+    assert columns.digest(pa.table({"w": stored})) == columns.digest(pa.table({"w": WORDS}))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (["a", "b"], ["b", "a"]),
+        (["a", "a"], ["b", "b"]),
+        (["a", "b"], ["a", "c"]),
+        (["a\0b", "c"], ["a", "b\0c"]),
+        (["a", None], [None, "a"]),
+        (["a", None], ["a", "a"]),
+        (["", "a"], [None, "a"]),
+        ([[1], [2, 3]], [[1, 2], [3]]),
+        ([[1], [2]], [[1, 2], []]),
+        ([[1], []], [[1], None]),
+        ([[1, None], [2, 3]], [[1, 2], [None, 3]]),
+        ([None, 0], [0, None]),
+        ([[None], [0]], [[0], [None]]),
+    ],
+)
+def test_what_differs_has_another_digest(one, other):
+    one, other = pa.table({"c": one}), pa.table({"c": other})
+    assert one.schema.equals(other.schema)
+    for table in (one, other):
+        assert columns.digest(pa.concat_tables([table.slice(0, 1), table.slice(1)])) == (
+            columns.digest(table)
+        )
+    assert columns.digest(one) != columns.digest(other)
+
+
+def test_a_digest_of_many_words_tells_the_last():
+    words = [f"{i:03}" for i in range(600)]
+    digests = {
+        columns.digest(pa.table({"w": words[:n] + words[:1]})) for n in (1, 255, 256, 257, 599, 600)
+    }
+    assert len(digests) == 6
+
+
 def test_no_number_can_be_named_like_a_column():
     asked = api.experiment("parabola", stop_targets=[0.0])
     named = {*columns.run_schema(asked, plan.make(asked)).names, *columns.trace_schema(asked).names}
