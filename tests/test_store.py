@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -47,6 +48,17 @@ def test_a_part_is_a_file_that_any_reader_of_parquet_opens(tmp_path):
     path = store.write_part(tmp_path, store.TRACES, 7, table())
     assert path == tmp_path / "traces" / "part-000007.parquet"
     assert pq.read_table(path)["f"].equals(table()["f"])
+
+
+def test_a_part_is_encoded_as_the_oldest_readers_know_it_with_dictionaries_for_names(tmp_path):
+    path = store.write_part(tmp_path, store.RUNS, 0, table())
+    group = pq.read_metadata(path).row_group(0)
+    for column in (group.column(i) for i in range(group.num_columns)):
+        named = column.path_in_schema == "objective"
+        assert column.has_dictionary_page == named
+        assert set(column.encodings) <= {"PLAIN", "RLE", *(["RLE_DICTIONARY"] if named else [])}
+        assert column.compression == "ZSTD"
+    assert pd.read_parquet(path)["objective"].tolist() == table()["objective"].to_pylist()
 
 
 def test_a_part_written_again_replaces_the_first(tmp_path):
