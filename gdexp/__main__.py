@@ -34,7 +34,7 @@ keys
   grid.KEY=0.1 | 0.01,0.1,0.5 | log:1e-3:1:64 | lin:0:1:11        zip=[KEY,KEY]
   draw.KEY=loguniform:a:b | uniform:a:b | normal:m:s              replicates=N
   stop.max_steps=1000  stop.grad_tol=1e-4  stop.f_tol  stop.escape_radius=1e6  stop.max_value
-  stop.targets=[...]   trace.every=K  trace.runs=all|[ids]
+  stop.targets=[...]   trace.every=K  trace.runs=all|[ids]   store.columns=[outcome,steps]
   direction=minimize|maximize  seed=0  dtype=float32|float64  device=auto|cpu|gpu|tpu
   wandb.mode=offline|online|disabled  wandb.project/name/group/tags
   run.prepare=true     hydra.run.dir=DIR (default outputs/<date>/<time>-<id>)

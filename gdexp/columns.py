@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 
 from gdexp.base import Ends, Outcome, Path, Reason
 from gdexp.experiment import Experiment
-from gdexp.plan import Plan, Tile
+from gdexp.plan import Group, Plan, Tile
 
 NAME = pa.dictionary(pa.int32(), pa.string())
 ENDINGS = list(Reason)[1:]  # without RUNNING: a stored run has ended
@@ -22,63 +23,46 @@ OUTCOME_OF = np.array([OUTCOMES.index(reason.outcome) for reason in ENDINGS])
 
 
 def run_schema(experiment: Experiment, plan: Plan) -> pa.Schema:
-    """The columns of runs/part-*.parquet. `steps_to_target` is there if targets were asked for."""
+    """The columns of runs/part-*.parquet: those that `store.columns` keeps."""
     real = pa.from_numpy_dtype(experiment.dtype)
-    point = _list_of(real)
-    fields = [
-        ("run", pa.int64()),
-        ("objective", NAME),
-        ("optimizer", NAME),
-        *((key, pa.float64()) for key in plan.keys),
-        ("start", pa.int64()),
-        ("replicate", pa.int64()),
-        ("x0", point),
-        ("x", point),
-        ("f0", real),
-        ("f", real),
-        ("f_best", real),
-        ("grad_norm", real),
-        ("steps", pa.int32()),
-        ("evaluations", pa.int32()),
-        ("outcome", NAME),
-        ("reason", NAME),
-        ("period", pa.int32()),
-    ]
-    if experiment.stop.targets:
-        fields.append(("steps_to_target", _list_of(pa.int32())))
-    return pa.schema(fields)
+    types = {
+        **dict.fromkeys(("objective", "optimizer", "outcome", "reason"), NAME),
+        **dict.fromkeys(plan.keys, pa.float64()),
+        **dict.fromkeys(("run", "start", "replicate"), pa.int64()),
+        **dict.fromkeys(("x0", "x"), _list_of(real)),
+        **dict.fromkeys(("f0", "f", "f_best", "grad_norm"), real),
+        **dict.fromkeys(("steps", "evaluations", "period"), pa.int32()),
+        "steps_to_target": _list_of(pa.int32()),
+    }
+    return pa.schema([(name, types[name]) for name in experiment.columns])
 
 
 def run_table(experiment: Experiment, plan: Plan, tile: Tile, ends: Ends) -> pa.Table:
-    """The rows of a finished tile."""
+    """The rows of a finished tile. What is not kept is not made."""
     group, runs = plan.groups[tile.group], tile.runs
-    keys = group.keys(runs)
-    count = len(runs)
-    ending = ends.reason - 1
-    with np.errstate(over="ignore"):  # a start beyond float32 is an infinite one
-        starts = group.points(runs).astype(experiment.dtype)
-    columns = {
-        "run": runs,
-        "objective": _names([group.objective_name], np.zeros(count, np.int32)),
-        "optimizer": _names([group.optimizer.name], np.zeros(count, np.int32)),
-        **{key: keys.get(key, pa.nulls(count, pa.float64())) for key in plan.keys},
-        "start": group.start_index(runs),
-        "replicate": group.replicate_index(runs),
-        "x0": _lists(starts),
-        "x": _lists(ends.x),
-        "f0": ends.f0,
-        "f": ends.f,
-        "f_best": ends.f_best,
-        "grad_norm": ends.grad_norm,
-        "steps": ends.steps,
-        "evaluations": ends.evaluations,
-        "outcome": _names(OUTCOMES, OUTCOME_OF[ending]),
-        "reason": _names(REASONS, ending),
-        "period": pa.nulls(count, pa.int32()),
+    schema = run_schema(experiment, plan)
+    kept = set(plan.keys) & set(schema.names)
+    keys = group.keys(runs, kept) if kept else {}
+    made = {
+        "run": lambda: runs,
+        "objective": lambda: _name(group.objective_name, len(runs)),
+        "optimizer": lambda: _name(group.optimizer.name, len(runs)),
+        "start": lambda: group.start_index(runs),
+        "replicate": lambda: group.replicate_index(runs),
+        "x0": lambda: _lists(_starts(group, runs, experiment.dtype)),
+        "x": lambda: _lists(ends.x),
+        "outcome": lambda: _names(OUTCOMES, OUTCOME_OF[ends.reason - 1]),
+        "reason": lambda: _names(REASONS, ends.reason - 1),
+        "period": lambda: pa.nulls(len(runs), pa.int32()),
+        "steps_to_target": lambda: _lists(ends.reached, ends.reached < 0),
     }
-    if experiment.stop.targets:
-        columns["steps_to_target"] = _lists(ends.reached, ends.reached < 0)
-    return pa.table(columns, run_schema(experiment, plan))
+
+    def column(name: str) -> Any:
+        if name in plan.keys:
+            return keys[name] if name in keys else pa.nulls(len(runs), pa.float64())
+        return made[name]() if name in made else getattr(ends, name)
+
+    return pa.table({name: column(name) for name in schema.names}, schema)
 
 
 def trace_schema(experiment: Experiment) -> pa.Schema:
@@ -174,6 +158,16 @@ def _list_of(type: pa.DataType) -> pa.ListType:
 
 def _names(names: list[str], place: np.ndarray) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.asarray(place, np.int32), pa.array(names, pa.string()))
+
+
+def _name(name: str, count: int) -> pa.DictionaryArray:
+    return _names([name], np.zeros(count, np.int32))
+
+
+def _starts(group: Group, runs: np.ndarray, dtype: str) -> np.ndarray:
+    """Where runs begin [N, D], in the numbers they descend in."""
+    with np.errstate(over="ignore"):  # a start beyond float32 is an infinite one
+        return group.points(runs).astype(dtype)
 
 
 def _lists(rows: np.ndarray, missing: np.ndarray | None = None) -> pa.ListArray:

@@ -6,13 +6,21 @@ Defaults stand in conf/config.yaml and on the cards, and nowhere else.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 
 from gdexp.base import Objective
 from gdexp.starts import Start
+
+# the columns of runs/: a column per grid and draw key stands between them
+FIRST_COLUMNS = ("run", "objective", "optimizer")
+LAST_COLUMNS = (
+    *("start", "replicate", "x0", "x", "f0", "f", "f_best", "grad_norm", "steps", "evaluations"),
+    *("outcome", "reason", "period"),
+)
+TARGET_COLUMN = "steps_to_target"  # the last of all, if there are `stop.targets`
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,6 +62,13 @@ class Trace:
 
 
 @dataclasses.dataclass(frozen=True)
+class Store:
+    """What is kept of a run."""
+
+    columns: tuple[str, ...] | None  # of runs/; None: all
+
+
+@dataclasses.dataclass(frozen=True)
 class Wandb:
     """How the sweep is told to Weights & Biases."""
 
@@ -82,6 +97,7 @@ class Experiment:
     dtype: Literal["float32", "float64"]
     device: Literal["auto", "cpu", "gpu", "tpu"]
     trace: Trace
+    store: Store
     wandb: Wandb
     report: bool
     prepare: bool
@@ -92,3 +108,16 @@ class Experiment:
     def sign(self) -> float:
         """+1 to minimise, −1 to maximise: descents run on sign · f."""
         return -1.0 if self.direction == "maximize" else 1.0
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of runs/ in their order: those that `store.columns` keeps."""
+        every = run_columns([*self.grid, *self.draw], self.stop)
+        kept = self.store.columns
+        return every if kept is None else tuple(name for name in every if name in kept)
+
+
+def run_columns(keys: Iterable[str], stop: Stop) -> tuple[str, ...]:
+    """All columns that runs/ may have, in their order; `keys` are those of grid and draw."""
+    last = (TARGET_COLUMN,) if stop.targets else ()
+    return (*FIRST_COLUMNS, *keys, *LAST_COLUMNS, *last)

@@ -150,6 +150,7 @@ def _manifest(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str
                 "first": group.first,
                 "shape": list(group.shape),
                 "axes": [list(axis.keys) for axis in group.axes],
+                "tile_runs": plan.tile_runs(group),  # what part-*.parquet holds, but for the last
             }
             for group in planned.groups
         ],

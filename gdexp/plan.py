@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -87,16 +87,18 @@ class Group:
         """The global number of the run at `coordinates`: the inverse of `coordinates`."""
         return self.first + int(np.ravel_multi_index(coordinates, self.shape))
 
-    def keys(self, run: np.ndarray) -> dict[str, np.ndarray]:
-        """The value of every grid and draw key, float64 [N], for the runs `run` [N]."""
+    def keys(self, run: np.ndarray, wanted: Collection[str] | None = None) -> dict[str, np.ndarray]:
+        """The value of every grid and draw key, or those `wanted`, float64 [N], for `run` [N]."""
         index = self.coordinates(run)
         found = {
             key: row[i]
             for axis, i in zip(self.axes, index, strict=False)
             for key, row in zip(axis.keys, axis.values, strict=True)
+            if wanted is None or key in wanted
         }
         for key, (_, draw) in self.draws.items():
-            found[key] = drawn(draw, uniforms(self.seed, f"draw.{key}", run, 1)[:, 0])
+            if wanted is None or key in wanted:
+                found[key] = drawn(draw, uniforms(self.seed, f"draw.{key}", run, 1)[:, 0])
         return found
 
     @functools.cached_property

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
+import base64
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from gdexp import store
-from gdexp.base import Path, UsageError
+from gdexp.base import Path, UsageError, nearest
 
 NOTHING = "nothing has been run yet"
 SPREAD_DIMENSIONS = 16  # x and x0 become columns of a frame up to this many
@@ -62,8 +62,29 @@ class Results:
 
     @property
     def runs(self) -> pa.Table:
-        """One row a run, in the order of their numbers."""
-        return self._read(store.RUNS)
+        """One row a run, in the order of their numbers: `run`, and all columns that were kept."""
+        return self.select()
+
+    def select(self, *names: str) -> pa.Table:
+        """The runs with the columns `names` alone, in this order; no others are read.
+
+        `run` is there even where `store.columns` leaves it out: it follows from a row's place.
+
+        Raises:
+          UsageError: there is no such column, or nothing has been run yet.
+        """
+        kept = self._columns(store.RUNS)
+        names = names or tuple(dict.fromkeys(["run", *kept]))
+        for name in names:
+            if name not in kept and name != "run":
+                chosen = "store.columns kept" if self.config["store"]["columns"] else "there are"
+                told = f"{nearest(name, kept)} ({chosen} {', '.join(kept)})"
+                raise UsageError(f"runs have no column {name!r}{told}")
+        table = self._read(store.RUNS, [name for name in names if name in kept])
+        if "run" in names and "run" not in kept:
+            runs = [np.arange(first, first + count) for first, count in self._spans()]
+            table = table.add_column(names.index("run"), "run", [np.concatenate(runs)])
+        return table
 
     def sample(self, most: int) -> pa.Table:
         """At most `most` runs: all, or one chosen at random from each of `most` equal stretches.
@@ -71,20 +92,23 @@ class Results:
         The stretches are of run numbers, so the sample covers every axis evenly; the choice is
         always the same. Reads part by part.
         """
+        kept = self._columns(store.RUNS)
         count = self.manifest["runs"]
         edges = np.linspace(0, count, min(most, count) + 1).astype(np.int64)
         chosen = np.random.default_rng(0).integers(edges[:-1], edges[1:])
-        taken = [b.take(np.flatnonzero(np.isin(b["run"], chosen))) for b in self._batches()]
-        if not taken:
-            raise UsageError(NOTHING)
-        return pa.Table.from_batches(taken)
+        taken = []
+        for (first, size), rows in zip(self._spans(), self._parts(store.RUNS), strict=True):
+            mine = chosen[(chosen >= first) & (chosen < first + size)]
+            found = rows.take(mine - first)
+            taken.append(found if "run" in kept else found.add_column(0, "run", [mine]))
+        return pa.concat_tables(taken).combine_chunks()
 
     @property
     def traces(self) -> pa.Table:
         """Recorded states (run, step, f, grad_norm, x); UsageError if none were asked for."""
         if not self.config["trace"]["every"]:
             raise UsageError("no traces were recorded: add trace.every=1")
-        return self._read(store.TRACES)
+        return self._read(store.TRACES, self._columns(store.TRACES))
 
     def to_pandas(self) -> Any:
         """The runs as a pandas DataFrame, a list column as x_0, x_1, … up to 16 dimensions."""
@@ -115,15 +139,23 @@ class Results:
         runs, groups = self.runs, self.manifest["groups"]
         if len(runs) < self.manifest["runs"]:
             raise UsageError(f"only {len(runs)} of {self.manifest['runs']} runs are here")
-        kinds = {json.dumps([g["axes"], g["shape"], len(runs["x"][g["first"]])]) for g in groups}
+        lists = [field.name for field in runs.schema if pa.types.is_list(field.type)]
+        kinds = {
+            json.dumps([g["axes"], g["shape"], *(len(runs[name][g["first"]]) for name in lists)])
+            for g in groups
+        }
+        grid = {
+            key: np.frombuffer(base64.b64decode(bits), "<f8").astype(np.float64)
+            for key, bits in self.manifest["grid"].items()
+        }
         if len(kinds) == 1:
             names = ("objective", "optimizer")
             each = {name: list(dict.fromkeys(g[name] for g in groups)) for name in names}
-            return _dataset(xarray, runs, groups[0], each)
+            return _dataset(xarray, runs, groups[0], grid, each)
         return xarray.DataTree.from_dict(
             {
                 f"{g['objective']}/{g['optimizer']}": _dataset(
-                    xarray, runs.slice(g["first"], math.prod(g["shape"])), g, {}
+                    xarray, runs.slice(g["first"], math.prod(g["shape"])), g, grid, {}
                 )
                 for g in groups
             }
@@ -135,24 +167,39 @@ class Results:
         else:
             self._tables[folder][part] = table
 
-    def _batches(self) -> Iterator[pa.RecordBatch]:
-        """The runs, some at a time."""
+    def _columns(self, folder: str) -> list[str]:
+        """The columns of the parts; UsageError if there is no part."""
         if self.directory:
-            return store.parts(self.directory, store.RUNS).to_batches()
-        return itertools.chain.from_iterable(t.to_batches() for t in self._parts(store.RUNS))
-
-    def _read(self, folder: str) -> pa.Table:
-        """All parts as one table; UsageError if there is none."""
-        tables = self._parts(folder)
-        if self.directory:
-            tables = [store.parts(self.directory, folder).to_table()]
-        if not tables or not tables[0].num_columns:
+            names = store.parts(self.directory, folder).schema.names
+        else:
+            names = next((t.column_names for t in self._tables[folder].values()), [])
+        if not names:
             raise UsageError(NOTHING)
-        return pa.concat_tables(tables).combine_chunks()
+        return names
 
-    def _parts(self, folder: str) -> list[pa.Table]:
-        """The tables in memory, in the order of their runs: tiles finish in any."""
-        return [table for _, table in sorted(self._tables[folder].items())]
+    def _read(self, folder: str, names: Sequence[str]) -> pa.Table:
+        """Some columns of all parts as one table."""
+        if self.directory:
+            table = store.parts(self.directory, folder).to_table(names)
+        else:
+            table = pa.concat_tables(self._parts(folder)).select(names)
+        return table.combine_chunks()
+
+    def _parts(self, folder: str) -> Iterator[pa.Table]:
+        """The parts, one at a time."""
+        if self.directory:
+            fragments = store.parts(self.directory, folder).get_fragments()
+            return (fragment.to_table() for fragment in fragments)
+        return (table for _, table in sorted(self._tables[folder].items()))
+
+    def _spans(self) -> Iterator[tuple[int, int]]:
+        """The first run of every part that is here, and how many it holds."""
+        if self.directory:
+            here = store.part_numbers(self.directory, store.RUNS)
+        else:
+            here = sorted(self._tables[store.RUNS])
+        tiles = list(_tiles(self.manifest["groups"]))
+        return (tiles[part] for part in here)
 
 
 def load(directory: str | FilePath) -> Results:
@@ -171,6 +218,14 @@ def load(directory: str | FilePath) -> Results:
     )
 
 
+def _tiles(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
+    """The first run of every tile of a sweep, and how many it holds."""
+    for group in groups:
+        count, step = math.prod(group["shape"]), group["tile_runs"]
+        for first in range(0, count, step):
+            yield group["first"] + first, min(step, count - first)
+
+
 def _coordinate(values: pa.ListArray, i: int) -> pa.Array:
     """Column i of a list column; null where a row is shorter."""
     offsets = np.asarray(values.offsets)
@@ -179,32 +234,31 @@ def _coordinate(values: pa.ListArray, i: int) -> pa.Array:
 
 
 def _dataset(
-    xarray: Any, rows: pa.Table, group: Mapping[str, Any], names: Mapping[str, list[str]]
+    xarray: Any,
+    rows: pa.Table,
+    group: Mapping[str, Any],
+    grid: Mapping[str, np.ndarray],
+    names: Mapping[str, list[str]],
 ) -> Any:
-    """Runs along the axes of `group`, behind the axes that `names` adds in front."""
+    """Runs along the axes of `group`, behind the axes that `names` adds in front.
+
+    Coordinates are those of the plan: a row's place tells them, whatever columns were kept.
+    """
     dims = [*names, *("+".join(keys) for keys in group["axes"]), "start", "replicate"]
     shape = [*map(len, names.values()), *group["shape"]]
-    along = {"start": "start", "replicate": "replicate"}  # column that is a coordinate -> dimension
-    along |= {key: "+".join(keys) for keys in group["axes"] for key in keys}
     data, coords = {}, dict(names)
+    coords |= {key: ("+".join(keys), grid[key]) for keys in group["axes"] for key in keys}
+    coords |= {name: np.arange(shape[dims.index(name)]) for name in ("start", "replicate")}
     for name in rows.column_names:
         column = rows[name].combine_chunks()
-        if name in ("objective", "optimizer") or column.null_count == len(column):
+        if name in (*coords, "objective", "optimizer") or column.null_count == len(column):
             continue
         if pa.types.is_list(column.type):
             values = np.asarray(column.flatten().fill_null(-1)).reshape(*shape, -1)
             data[name] = ([*dims, "dim" if name in ("x", "x0") else "target"], values)
             continue
         plain = column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-        values = plain.to_numpy(zero_copy_only=False).reshape(shape)
-        if name in along:
-            axis = dims.index(along[name])
-            coords[name] = (
-                along[name],
-                np.moveaxis(values, axis, 0).reshape(shape[axis], -1)[:, 0],
-            )
-        else:
-            data[name] = (dims, values)
+        data[name] = (dims, plain.to_numpy(zero_copy_only=False).reshape(shape))
     return xarray.Dataset(data, coords)
 
 

@@ -82,7 +82,7 @@ def write_summary(directory: FilePath, summary: Mapping[str, Any]) -> None:
 
 def write_part(directory: FilePath, folder: str, part: int, table: pa.Table) -> FilePath:
     """One part of runs/ or traces/."""
-    path = directory / folder / f"part-{part:06d}.parquet"
+    path = _part_path(directory, folder, part)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _whole(path) as temporary:
         # page checksums: without them, most flipped bits read back silently as other numbers
@@ -119,10 +119,19 @@ def read_config(directory: FilePath) -> dict[str, Any]:
 
 def parts(directory: FilePath, folder: str) -> ds.Dataset:
     """The rows of runs/ or traces/, read when asked for and checked against their checksums."""
-    found = (directory / folder).glob("part-*.parquet")
-    files = sorted(found, key=lambda path: (len(path.name), path.name))  # a million parts or more
+    files = [_part_path(directory, folder, part) for part in part_numbers(directory, folder)]
     fragments = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     return ds.dataset(files, format=ds.ParquetFileFormat(default_fragment_scan_options=fragments))
+
+
+def part_numbers(directory: FilePath, folder: str) -> list[int]:
+    """Which parts of runs/ or traces/ are there, in order."""
+    found = (directory / folder).glob("part-*.parquet")
+    return sorted(int(path.stem.removeprefix("part-")) for path in found)
+
+
+def _part_path(directory: FilePath, folder: str, part: int) -> FilePath:
+    return directory / folder / f"part-{part:06d}.parquet"
 
 
 def _write(path: FilePath, content: bytes) -> None:

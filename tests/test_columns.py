@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gdexp import api, columns, plan
 from gdexp.base import Ends, Path, Reason
 from gdexp.config.axes import COLUMNS
+from gdexp.experiment import Store
 
 KEYS = {"sgd.momentum": [0.0, 0.9], "learning_rate": [0.5, 0.1, 0.3]}
 ASKED = api.experiment(
@@ -72,6 +73,35 @@ def test_steps_to_target_is_there_only_if_targets_are():
     reached = ends_of(TILES[0], targets=2).reached
     expected = [[None if step < 0 else step for step in row] for row in reached.tolist()]
     assert table["steps_to_target"].to_pylist() == expected
+
+
+def only(*names):
+    return dataclasses.replace(ASKED, store=Store(names))
+
+
+@pytest.mark.parametrize("names", [["outcome"], ["steps", "run"], ["b1", "x0"], ["sgd.momentum"]])
+def test_a_choice_of_columns_are_those_of_the_whole(names):
+    for tile in TILES:
+        table, whole = table_of(tile, only(*names)), table_of(tile)
+        kept = [name for name in whole.column_names if name in names]
+        assert table.equals(whole.select(kept))
+        assert table.schema.equals(columns.run_schema(only(*names), PLANNED))
+        assert columns.digest(table) == columns.digest(whole.select(kept))
+
+
+def test_what_is_not_kept_is_not_made(monkeypatch):
+    for method in ("points", "coordinates", "keys"):
+        monkeypatch.delattr(plan.Group, method)
+    assert table_of(TILES[0], only("outcome", "x", "period")).num_columns == 3
+    with pytest.raises(AttributeError):
+        table_of(TILES[0], only("x0"))
+
+
+def test_a_drawn_key_that_is_not_kept_is_not_drawn(monkeypatch):
+    monkeypatch.delattr(plan, "drawn")
+    assert table_of(TILES[0], only("learning_rate")).num_columns == 1
+    with pytest.raises(NameError):
+        table_of(TILES[0], only("b1"))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

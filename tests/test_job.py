@@ -122,6 +122,7 @@ def test_the_manifest_names_each_groups_axes_and_program(done, manifest):
         ("adam", 210, [7, 3, 5, 1]),
     ]
     assert manifest["groups"][0]["axes"] == [["learning_rate"], ["file.a"], ["sgd.momentum"]]
+    assert {g["tile_runs"] for g in manifest["groups"]} == {plan.TILE_RUNS}
     groups = plan.make(done[0]).groups
     for group, program in zip(groups, manifest["programs"], strict=True):
         assert program["group"] == group.index

@@ -201,6 +201,80 @@ def test_runs_of_two_tiles_are_one_table(many):
     assert len(many.manifest["tiles"]) == 2
 
 
+# -- a choice of columns -----------------------------------------------------------------------
+
+CHOICES = [("outcome",), ("x", "f"), ("run", "momentum"), ("steps_to_target", "start", "reason")]
+
+
+@pytest.fixture(scope="module", params=CHOICES, ids="+".join)
+def choice(request):
+    return request.param
+
+
+@pytest.fixture(scope="module", params=["memory", "files"])
+def chosen(request, choice, memory, directory, tmp_path_factory):
+    """RACE as it is stored with `store.columns=choice`; its parts come in any order."""
+    config = {**memory.config, "store": {"columns": list(choice)}}
+    folder = tmp_path_factory.mktemp("chosen") if request.param == "files" else None
+    found = gdexp.Results(directory=folder, manifest=memory.manifest, config=config)
+    for part in (2, 0, 3, 1):
+        table = pq.read_table(directory / "runs" / f"part-{part:06d}.parquet")
+        found.add_runs(part, table.select([n for n in table.column_names if n in choice]))
+    return found
+
+
+def test_runs_have_the_columns_chosen_and_their_numbers(chosen, choice, memory):
+    assert set(chosen.runs.column_names) == {"run", *choice}
+    assert chosen.runs.equals(memory.runs.select(chosen.runs.column_names))
+    assert chosen.select("run").equals(memory.runs.select(["run"]))
+    assert chosen.sample(7).equals(memory.sample(7).select(chosen.runs.column_names))
+
+
+def test_every_view_of_chosen_columns_is_part_of_the_whole(chosen, choice, memory):
+    frame, dataset = chosen.to_pandas(), chosen.to_xarray()
+    pd.testing.assert_frame_equal(frame, memory.to_pandas()[list(frame.columns)])
+    names = [n for n in ("run", *choice) if n not in dataset.coords]
+    xarray.testing.assert_identical(dataset, memory.to_xarray()[names])
+    assert set(dataset.coords) == {"objective", "optimizer", "learning_rate", "start", "replicate"}
+
+
+def test_a_column_that_was_not_kept_is_refused(chosen, choice):
+    told = rf"no column 'f0'.* \(store\.columns kept .*{choice[0]}"
+    with pytest.raises(gdexp.UsageError, match=told):
+        chosen.select("run", "f0")
+
+
+def test_columns_are_selected_in_the_order_asked_for(race):
+    assert race.select("f", "run").equals(race.runs.select(["f", "run"]))
+    told = r"runs have no column 'outcomes': did you mean outcome\? \(there are run, obj"
+    with pytest.raises(gdexp.UsageError, match=told):
+        race.select("outcomes")
+
+
+def test_runs_keep_their_numbers_where_parts_are_missing(uneven, tmp_path):
+    """As in a sweep cut short, or one that others still work on."""
+    config = {**uneven.config, "store": {"columns": ["outcome"]}}
+    found = gdexp.Results(directory=tmp_path, manifest=uneven.manifest, config=config)
+    with pytest.raises(gdexp.UsageError, match="nothing has been run yet"):
+        found.select("outcome")
+    found.add_runs(1, uneven.runs.slice(24, 8).select(["outcome"]))
+    assert found.runs["run"].to_pylist() == list(range(24, 32))
+    assert set(found.sample(32)["run"].to_pylist()) == set(range(24, 32))
+    with pytest.raises(gdexp.UsageError, match="only 8 of 32 runs are here"):
+        found.to_xarray()
+
+
+def test_a_sweep_of_outcomes_alone_costs_less_than_a_byte_a_run(many, tmp_path):
+    asked = api.experiment(
+        "parabola", start={"uniform": 70_000}, stop_max_steps=1, store_columns=["outcome"]
+    )
+    found = job.run(asked, tmp_path)
+    size = sum(path.stat().st_size for path in (tmp_path / "runs").iterdir())
+    assert size < 70_000
+    assert found.runs.equals(many.runs.select(["run", "outcome"]))
+    assert gdexp.load(tmp_path).summary["outcomes"] == many.summary["outcomes"]
+
+
 # -- samples -----------------------------------------------------------------------------------
 
 

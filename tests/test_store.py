@@ -42,6 +42,7 @@ def test_the_millionth_part_comes_after_those_before(tmp_path):
     for part in (1_000_000, 999_999):
         store.write_part(tmp_path, store.RUNS, part, table(part, 1))
     assert store.parts(tmp_path, store.RUNS).to_table()["run"].to_pylist() == [999_999, 1_000_000]
+    assert store.part_numbers(tmp_path, store.RUNS) == [999_999, 1_000_000]
 
 
 def test_a_part_is_a_file_that_any_reader_of_parquet_opens(tmp_path):
@@ -167,6 +168,8 @@ def test_a_flipped_bit_in_the_values_of_any_column_is_an_error(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(OSError, match="CRC checksum"):
             read(tmp_path)
+        with pytest.raises(OSError, match="CRC checksum"):  # part by part as well
+            [part.to_table() for part in store.parts(tmp_path, store.RUNS).get_fragments()]
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b + b"x"])

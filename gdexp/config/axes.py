@@ -10,15 +10,14 @@ import numpy as np
 from gdexp.base import Objective, UsageError, nearest
 from gdexp.config import catalogue
 from gdexp.config.values import FORMS, SPACING_OF, axis, number, shown
-from gdexp.experiment import Card
+from gdexp.experiment import FIRST_COLUMNS, LAST_COLUMNS, TARGET_COLUMN, Card
 
 GROUPS = ("objective", "optimizer", "schedule")  # whose cards hold numbers
 
 # columns of runs/, traces/, labels and curves: no number may be named like one
 COLUMNS = frozenset(
     [
-        *("run", "objective", "optimizer", "start", "replicate", "x0", "x", "f0", "f", "f_best"),
-        *("grad_norm", "steps", "evaluations", "outcome", "reason", "period", "steps_to_target"),
+        *(*FIRST_COLUMNS, *LAST_COLUMNS, TARGET_COLUMN),
         *("step", "kind", "minimum_id"),
         *("dim", "target"),  # dimensions of to_xarray
     ]

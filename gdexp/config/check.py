@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,10 +11,16 @@ import numpy as np
 from gdexp.base import Objective, UsageError, nearest, numbers_of
 from gdexp.config import axes, cards, catalogue
 from gdexp.config.values import axis, draw, flag, number, shown, whole
-from gdexp.experiment import Card, Experiment, Stop, Trace, Wandb
+from gdexp.experiment import Card, Experiment, Stop, Store, Trace, Wandb, run_columns
 from gdexp.starts import Start
 
-SECTIONS = ("stop", "trace", "wandb", "run")  # fixed keys; the other nodes have their own checks
+SECTIONS = (
+    "stop",
+    "trace",
+    "store",
+    "wandb",
+    "run",
+)  # fixed keys; the other nodes have their own checks
 LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -47,6 +53,7 @@ def experiment(
     optimizers = {
         name: _optimizer(name, card, [*grid, *draws], schedule) for name, card in chosen.items()
     }
+    stop = _stop(tree["stop"])
     checked = Experiment(
         objectives=objectives,
         optimizers=optimizers,
@@ -56,12 +63,13 @@ def experiment(
         zip=axes.zipped(tree["zip"], grid),
         draw=draws,
         replicates=whole("replicates", tree["replicates"], low=1),
-        stop=_stop(tree["stop"]),
+        stop=stop,
         direction=_one_of("direction", tree["direction"], ("minimize", "maximize")),
         seed=whole("seed", tree["seed"], high=2**63 - 1),
         dtype=_one_of("dtype", tree["dtype"], ("float32", "float64")),
         device=_one_of("device", tree["device"], ("auto", "cpu", "gpu", "tpu")),
         trace=_trace(tree["trace"]),
+        store=_store(tree["store"], run_columns([*grid, *draws], stop)),
         wandb=_wandb(tree["wandb"]),
         report=flag("report", tree["report"]),
         prepare=flag("run.prepare", tree["run"]["prepare"]),
@@ -168,6 +176,23 @@ def _trace(node: Mapping[str, Any]) -> Trace:
     if not every or not numbers:
         raise UsageError("trace.runs needs runs and how finely: type trace.runs=[0] trace.every=1")
     return Trace(every, numbers)
+
+
+def _store(node: Mapping[str, Any], every: Collection[str]) -> Store:
+    kept = node["columns"]
+    if kept is None:
+        return Store(None)
+    kept = [kept] if isinstance(kept, str) else kept
+    if not isinstance(kept, Sequence) or not len(kept):
+        raise UsageError(
+            f"store.columns={shown(kept)} names no column: type store.columns=[outcome,steps], or "
+            "store.columns=null to keep all"
+        )
+    for name in kept:
+        if name not in every:
+            hint = nearest(str(name), every) or f": there are {', '.join(every)}"
+            raise UsageError(f"store.columns: runs have no column {shown(name)!r}{hint}")
+    return Store(tuple(dict.fromkeys(kept)))
 
 
 def _wandb(node: Mapping[str, Any]) -> Wandb:

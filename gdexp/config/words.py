@@ -26,7 +26,7 @@ GROUPS = ("optimizer", "schedule", "start", "sweep")
 
 KEY = re.compile(r"\+{0,2}[A-Za-z_]\w*([./]\w+)*", re.ASCII)
 LIST = re.compile(  # keys whose value may be a list
-    r"zip|stop\.targets|trace\.runs|wandb\.tags|start\.(points|low|high)"
+    r"zip|stop\.targets|trace\.runs|store\.columns|wandb\.tags|start\.(points|low|high)"
     r"|objective\.expr\.variables|objective\.(expr|file)\.(low|high)"
 )
 TEXT = re.compile(  # keys whose value is any text, even one that Hydra's grammar would refuse

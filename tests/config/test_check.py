@@ -59,6 +59,13 @@ def test_the_defaults_are_an_experiment():
         ("run.prepare", True, lambda e: e.prepare),
         ("sweep", "mine", lambda e: e.sweep == "mine"),
         ("trace.every", 5, lambda e: e.trace == Trace(5, None)),
+        (
+            "store.columns",
+            None,
+            lambda e: e.columns[:4] == ("run", "objective", "optimizer", "start"),
+        ),
+        ("store.columns", "x", lambda e: e.columns == ("x",)),
+        ("store.columns", ("steps", "run", "steps"), lambda e: e.columns == ("run", "steps")),
     ],
 )
 def test_a_right_value_is_taken(key, value, read):
@@ -97,6 +104,14 @@ def test_a_right_value_is_taken(key, value, read):
         ("trace.every", -1, "is out of range"),
         ("trace.runs", [0], "type trace.runs=.0. trace.every=1"),
         ("trace.metrics", ["a"], "this version records no metrics"),
+        ("store", None, "type store.columns=VALUE"),
+        ("store.column", None, "there is no key store.column: did you mean columns?"),
+        ("store.columns", [], "type store.columns=.outcome,steps., or store.columns=null"),
+        ("store.columns", 3, "store.columns=3 names no column"),
+        ("store.columns", ["outcom"], "no column 'outcom': did you mean outcome?"),
+        ("store.columns", ["f", "steps_to_target"], "no column 'steps_to_target'"),
+        ("store.columns", ["zzz"], "no column 'zzz': there are run, objective, optimizer, start,"),
+        ("store.columns", [None], "no column 'null'"),
         ("wandb.mode", "on", "is not one of offline, online, disabled"),
         ("wandb.project", None, "type wandb.project=gdexp"),
         ("wandb.name", ["a"], "wandb.name=.* is not a text"),
@@ -140,6 +155,16 @@ def test_a_missing_key_is_refused(key):
     del (node[parents[0]] if parents else node)[last]
     with pytest.raises(UsageError, match=f"the key {key} is missing"):
         check.experiment(node, tree.defaults())
+
+
+def test_columns_of_the_runs_are_named_as_they_are_stored():
+    changes = {"grid.sgd.momentum": [0.5], "draw.learning_rate": "uniform:0:1", "stop.targets": [0]}
+    names = ["steps_to_target", "sgd.momentum", "learning_rate"]
+    found = asked(changes | {"store.columns": names})
+    assert found.columns == ("sgd.momentum", "learning_rate", "steps_to_target")
+    assert set(found.columns) < set(asked(changes).columns)
+    with pytest.raises(UsageError, match=r"no column 'momentum': did you mean sgd\.momentum\?"):
+        asked(changes | {"store.columns": ["momentum"]})
 
 
 def test_float64_takes_what_float32_cannot():
