@@ -188,8 +188,8 @@ class Results:
     def _parts(self, folder: str) -> Iterator[pa.Table]:
         """The parts, one at a time."""
         if self.directory:
-            fragments = store.parts(self.directory, folder).get_fragments()
-            return (fragment.to_table() for fragment in fragments)
+            here = store.part_numbers(self.directory, folder)
+            return (store.read_part(self.directory, folder, part) for part in here)
         return (table for _, table in sorted(self._tables[folder].items()))
 
     def _spans(self) -> Iterator[tuple[int, int]]:

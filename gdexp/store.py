@@ -124,6 +124,13 @@ def parts(directory: FilePath, folder: str) -> ds.Dataset:
     return ds.dataset(files, format=ds.ParquetFileFormat(default_fragment_scan_options=fragments))
 
 
+def read_part(directory: FilePath, folder: str, part: int) -> pa.Table:
+    """One part alone: a dataset of all would keep what it learnt of each."""
+    path = _part_path(directory, folder, part)
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        return file.read()
+
+
 def part_numbers(directory: FilePath, folder: str) -> list[int]:
     """Which parts of runs/ or traces/ are there, in order."""
     found = (directory / folder).glob("part-*.parquet")

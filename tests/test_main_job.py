@@ -174,6 +174,33 @@ def test_a_million_runs_take_minutes_and_little_memory(tmp_path):
     assert np.array_equal(runs["run"], np.arange(1_000_000))
 
 
+PEAK = """
+import sys, gdexp
+from pathlib import Path
+from gdexp.__main__ import main
+assert main(sys.argv[1:]) == 0
+assert len(gdexp.load("out").sample(100)) == 100
+print(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the peak of a process alone")
+@pytest.mark.parametrize("words", [[], ["store.columns=[outcome]"]], ids=["all", "outcome"])
+def test_ten_million_runs_take_the_memory_of_one_million(tmp_path, words):
+    peaks = []
+    for count in (1_000_000, 10_000_000):
+        folder = tmp_path / f"{count}"
+        folder.mkdir()
+        sweep = ["objective=parabola", "start=uniform", f"start.num={count}", *words]
+        sweep += ["stop.max_steps=3", "wandb.mode=disabled", "hydra.run.dir=out"]
+        command = [sys.executable, "-c", PEAK, *sweep]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=1200)
+        assert done.returncode == 0, done.stderr
+        peaks.append(int(done.stdout.split()[-1]))
+    assert peaks[1] < 1.1 * peaks[0]
+
+
 @pytest.mark.parametrize("sweep", ["smoke", "momentum_map", "basins", "optimizer_race"])
 def test_every_other_sweep_runs_small(sweep, tmp_path):
     small = ["stop.max_steps=20", "wandb.mode=disabled", "hydra.run.dir=out"]
