@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from gdexp.base import Ends, Outcome, Reason
 from gdexp.plan import Group, Plan
 
 OUTCOME_OF = np.array([list(Outcome).index(r.outcome) if r.outcome else -1 for r in Reason])
+CONVERGED = np.array([reason.outcome is Outcome.CONVERGED for reason in Reason])
 DIVERGED = np.array([reason.outcome is Outcome.DIVERGED for reason in Reason])
 
 
@@ -28,7 +28,8 @@ class GroupTally:
     best_f: float = math.nan
     best_run: int | None = None
     best_x: list[float] | None = None
-    steps: Counter = dataclasses.field(default_factory=Counter)  # of converged runs
+    steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((2, 0), int))
+    # [2, n]: how many steps converged runs took, rising, and how many runs took them
     diverged: np.ndarray | None = None  # [n] along the learning-rate axis
     tried: np.ndarray | None = None  # [n]
 
@@ -36,9 +37,8 @@ class GroupTally:
         """Counts some runs of the group, in the order of their numbers."""
         self.longest = max(self.longest, int(ends.steps.max(initial=0)))
         self.reasons += np.bincount(ends.reason, minlength=len(Reason))
-        converged = np.isin(ends.reason, (Reason.GRAD_TOL, Reason.F_TOL))
-        values, counts = np.unique(ends.steps[converged], return_counts=True)
-        self.steps.update(dict(zip(values.tolist(), counts.tolist(), strict=True)))
+        new = np.unique(ends.steps[CONVERGED[ends.reason]], return_counts=True)
+        self.steps = _added(self.steps, np.stack(new))
         self._best(runs, ends)
         axis, rates = learning_rates(self.group)
         if axis is not None:
@@ -65,10 +65,9 @@ class GroupTally:
     @property
     def median_steps(self) -> float | None:
         """The median number of steps of converged runs."""
-        if not self.steps:
+        if not self.steps.size:
             return None
-        values = np.array(sorted(self.steps))
-        upto = np.cumsum([self.steps[v] for v in values.tolist()])
+        values, upto = self.steps[0], np.cumsum(self.steps[1])
         low, high = (
             values[np.searchsorted(upto, k, "right")] for k in ((upto[-1] - 1) // 2, upto[-1] // 2)
         )
@@ -144,6 +143,13 @@ def learning_rates(group: Group) -> tuple[int | None, np.ndarray | None]:
             if number == ("optimizer", "learning_rate"):
                 return i, values
     return None, None
+
+
+def _added(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Two counts, each of rising values and how often they came [2, n], as one."""
+    values, place = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
+    counts = np.bincount(place, np.concatenate([one[1], other[1]]), len(values))
+    return np.stack([values, counts.astype(int)])
 
 
 def _finite(value: float) -> float | None:
