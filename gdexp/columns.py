@@ -130,8 +130,9 @@ def _flat(values: pa.Array) -> Iterator[bytes | np.ndarray]:
     yield b"?" + np.packbits(np.asarray(values.is_valid())).tobytes() if values.null_count else b"1"
     if pa.types.is_list(values.type):
         lengths = np.asarray(pc.list_value_length(values).fill_null(0))
-        yield b"=" if (lengths == lengths[0]).all() else b"/"
-        yield lengths[:1] if (lengths == lengths[0]).all() else lengths
+        alike = (lengths == lengths[0]).all()
+        yield b"=" if alike else b"/"
+        yield lengths[:1] if alike else lengths
         yield from _flat(values.flatten())
     elif pa.types.is_dictionary(values.type):
         yield from _coded(values)

@@ -73,16 +73,17 @@ class Results:
         Raises:
           UsageError: there is no such column, or nothing has been run yet.
         """
-        kept = self._columns(store.RUNS)
+        parts = self._numbers(store.RUNS)
+        kept = self._columns(store.RUNS, parts)
         names = names or tuple(dict.fromkeys(["run", *kept]))
-        for name in names:
-            if name not in kept and name != "run":
-                chosen = "store.columns kept" if self.config["store"]["columns"] else "there are"
-                told = f"{nearest(name, kept)} ({chosen} {', '.join(kept)})"
-                raise UsageError(f"runs have no column {name!r}{told}")
-        table = self._read(store.RUNS, [name for name in names if name in kept])
+        if missing := [name for name in names if name not in (*kept, "run")]:
+            told = f"runs have no column {missing[0]!r}{nearest(missing[0], kept)}"
+            if self.config["store"]["columns"]:
+                told = f"{missing[0]!r} was not kept: name it in store.columns and run it all again"
+            raise UsageError(f"{told} (there: {', '.join(kept)})")
+        table = self._read(store.RUNS, parts, [name for name in names if name in kept])
         if "run" in names and "run" not in kept:
-            runs = [np.arange(first, first + count) for first, count in self._spans()]
+            runs = [np.arange(first, first + count) for first, count in self._spans(parts)]
             table = table.add_column(names.index("run"), "run", [np.concatenate(runs)])
         return table
 
@@ -92,14 +93,15 @@ class Results:
         The stretches are of run numbers, so the sample covers every axis evenly; the choice is
         always the same. Reads part by part.
         """
-        kept = self._columns(store.RUNS)
+        parts = self._numbers(store.RUNS)
+        kept = self._columns(store.RUNS, parts)
         count = self.manifest["runs"]
         edges = np.linspace(0, count, min(most, count) + 1).astype(np.int64)
         chosen = np.random.default_rng(0).integers(edges[:-1], edges[1:])
         taken = []
-        for (first, size), rows in zip(self._spans(), self._parts(store.RUNS), strict=True):
+        for part, (first, size) in zip(parts, self._spans(parts), strict=True):
             mine = chosen[(chosen >= first) & (chosen < first + size)]
-            found = rows.take(mine - first)
+            found = self._part(store.RUNS, part).take(mine - first)
             taken.append(found if "run" in kept else found.add_column(0, "run", [mine]))
         return pa.concat_tables(taken).combine_chunks()
 
@@ -108,7 +110,8 @@ class Results:
         """Recorded states (run, step, f, grad_norm, x); UsageError if none were asked for."""
         if not self.config["trace"]["every"]:
             raise UsageError("no traces were recorded: add trace.every=1")
-        return self._read(store.TRACES, self._columns(store.TRACES))
+        parts = self._numbers(store.TRACES)
+        return self._read(store.TRACES, parts, self._columns(store.TRACES, parts))
 
     def to_pandas(self) -> Any:
         """The runs as a pandas DataFrame, a list column as x_0, x_1, … up to 16 dimensions."""
@@ -167,39 +170,37 @@ class Results:
         else:
             self._tables[folder][part] = table
 
-    def _columns(self, folder: str) -> list[str]:
-        """The columns of the parts; UsageError if there is no part."""
+    def _numbers(self, folder: str) -> list[int]:
+        """Which parts are here, in order. Asked for once a view: others may be adding some."""
         if self.directory:
-            names = store.parts(self.directory, folder).schema.names
-        else:
-            names = next((t.column_names for t in self._tables[folder].values()), [])
-        if not names:
-            raise UsageError(NOTHING)
-        return names
+            return store.part_numbers(self.directory, folder)
+        return sorted(self._tables[folder])
 
-    def _read(self, folder: str, names: Sequence[str]) -> pa.Table:
-        """Some columns of all parts as one table."""
+    def _columns(self, folder: str, parts: Sequence[int]) -> list[str]:
+        """The columns that parts have; UsageError if there is no part."""
+        if not parts:
+            raise UsageError(NOTHING)
         if self.directory:
-            table = store.parts(self.directory, folder).to_table(names)
+            return store.parts(self.directory, folder, parts[:1]).schema.names
+        return self._tables[folder][parts[0]].column_names
+
+    def _read(self, folder: str, parts: Sequence[int], names: Sequence[str]) -> pa.Table:
+        """Some columns of some parts as one table."""
+        if self.directory:
+            table = store.parts(self.directory, folder, parts).to_table(names)
         else:
-            table = pa.concat_tables(self._parts(folder)).select(names)
+            table = pa.concat_tables(self._part(folder, part) for part in parts).select(names)
         return table.combine_chunks()
 
-    def _parts(self, folder: str) -> Iterator[pa.Table]:
-        """The parts, one at a time."""
+    def _part(self, folder: str, part: int) -> pa.Table:
         if self.directory:
-            here = store.part_numbers(self.directory, folder)
-            return (store.read_part(self.directory, folder, part) for part in here)
-        return (table for _, table in sorted(self._tables[folder].items()))
+            return store.read_part(self.directory, folder, part)
+        return self._tables[folder][part]
 
-    def _spans(self) -> Iterator[tuple[int, int]]:
-        """The first run of every part that is here, and how many it holds."""
-        if self.directory:
-            here = store.part_numbers(self.directory, store.RUNS)
-        else:
-            here = sorted(self._tables[store.RUNS])
+    def _spans(self, parts: Iterable[int]) -> Iterator[tuple[int, int]]:
+        """The first run of each of some parts, and how many it holds."""
         tiles = list(_tiles(self.manifest["groups"]))
-        return (tiles[part] for part in here)
+        return (tiles[part] for part in parts)
 
 
 def load(directory: str | FilePath) -> Results:

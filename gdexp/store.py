@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -117,9 +117,10 @@ def read_config(directory: FilePath) -> dict[str, Any]:
         raise UsageError(f"{path} is not plain YAML: {error}") from None
 
 
-def parts(directory: FilePath, folder: str) -> ds.Dataset:
-    """The rows of runs/ or traces/, read when asked for and checked against their checksums."""
-    files = [_part_path(directory, folder, part) for part in part_numbers(directory, folder)]
+def parts(directory: FilePath, folder: str, numbers: Iterable[int] | None = None) -> ds.Dataset:
+    """The rows of all or some parts, read when asked for and checked against their checksums."""
+    numbers = part_numbers(directory, folder) if numbers is None else numbers
+    files = [_part_path(directory, folder, part) for part in numbers]
     fragments = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     return ds.dataset(files, format=ds.ParquetFileFormat(default_fragment_scan_options=fragments))
 

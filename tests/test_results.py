@@ -239,14 +239,14 @@ def test_every_view_of_chosen_columns_is_part_of_the_whole(chosen, choice, memor
 
 
 def test_a_column_that_was_not_kept_is_refused(chosen, choice):
-    told = rf"no column 'f0'.* \(store\.columns kept .*{choice[0]}"
+    told = rf"'f0' was not kept: name it in store\.columns .* \(there: .*{choice[0]}"
     with pytest.raises(gdexp.UsageError, match=told):
         chosen.select("run", "f0")
 
 
 def test_columns_are_selected_in_the_order_asked_for(race):
     assert race.select("f", "run").equals(race.runs.select(["f", "run"]))
-    told = r"runs have no column 'outcomes': did you mean outcome\? \(there are run, obj"
+    told = r"runs have no column 'outcomes': did you mean outcome\? \(there: run, obj"
     with pytest.raises(gdexp.UsageError, match=told):
         race.select("outcomes")
 
