@@ -22,11 +22,11 @@ import jax
 import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from gdexp import lanes, paths, program, stream, tables
+from gdexp import lanes, paths, program, stream, tables, trig
 from gdexp.base import Path, UsageError
 from gdexp.descent import Rules
 from gdexp.experiment import Experiment
-from gdexp.lanes import Pace, Queue, Work
+from gdexp.lanes import Backend, Pace, Queue, Work
 from gdexp.plan import Group, Plan, Tile
 from gdexp.stream import FOREVER, STEPS, Harvest
 
@@ -184,6 +184,9 @@ def one_kernel(function: Callable[..., Any], *args: Any) -> Any:
         return jax.jit(function)(*args)
 
 
+CPU = Backend(one_kernel, {"sin": trig.sin, "cos": trig.cos})
+
+
 def settings(experiment: Experiment) -> contextlib.ExitStack:
     """A context with a thread's settings of JAX for an experiment; restored afterwards."""
     stack = contextlib.ExitStack()
@@ -231,8 +234,8 @@ def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]
     queue = _queue(group, np.array([group.first]), QUEUE * count, rules.grad_tol.dtype)
     blank = lanes.blank(problem, rules, queue, count)
     pace = Pace(np.int32(1), STEPS, FOREVER, np.bool_(False))
-    kernel = one_kernel if platform == "cpu" else lanes.plainly
-    jitted = jax.jit(functools.partial(lanes.advance, problem, kernel), donate_argnums=2)
+    backend = CPU if platform == "cpu" else lanes.PLAIN
+    jitted = jax.jit(functools.partial(lanes.advance, problem, backend), donate_argnums=2)
     compiled, text = {}, ""
     for device in devices:
         lowered = jitted.lower(*jax.device_put((rules, queue, blank, pace), device))

@@ -8,7 +8,7 @@ is the one place where descents are batched.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import jax
@@ -20,6 +20,14 @@ from gdexp.base import Reason
 from gdexp.descent import Problem, Rules, Run, Task
 
 Call = Callable[..., Any]  # (function, *args) -> function(*args)
+
+
+class Backend(NamedTuple):
+    """What a kind of device wants done in its own way."""
+
+    kernel: Call  # calls a function that is nothing but arithmetic
+    instead: Mapping[str, Callable[[Any], Any]]  # functions of a float32 for some operations
+
 
 APART = 16  # numbers of a run's array, at most, to be taken apart
 TURNED = 1 / 8  # of the lanes, harvested and refilled together when as many stand still
@@ -67,16 +75,17 @@ class Work(NamedTuple):
 
 
 def advance(
-    problem: Problem, kernel: Call, rules: Rules, queue: Queue, work: Work, pace: Pace
+    problem: Problem, backend: Backend, rules: Rules, queue: Queue, work: Work, pace: Pace
 ) -> Work:
     """Descends until the pace is spent, the queue is empty (`pace.more`) or every run has ended.
 
     This is the program a device runs, and the one place where descents are batched. Its log holds
-    the runs that ended in this call. `kernel` calls a function that is nothing but arithmetic.
+    the runs that ended in this call.
     """
     traced = _trace(problem, rules, work)
-    step = jax.vmap(soa.scalarwise(APART, traced), in_axes=(0, 0, 0, None))
-    call = kernel if soa.is_simple(APART, traced) else plainly
+    scalarwise = soa.scalarwise(APART, traced, backend.instead)
+    step = jax.vmap(scalarwise, in_axes=(0, 0, 0, None))
+    call = backend.kernel if soa.is_simple(APART, traced) else plainly
     init = jax.vmap(functools.partial(descent.init, problem, rules))
     work = work._replace(taken=queue.first, log=work.log._replace(count=jnp.int32(0)))
     room = work.log.number.shape[0] - turned(work.busy.shape[0])
@@ -105,6 +114,9 @@ def turned(lanes: int) -> int:
 def plainly(function: Callable[..., Any], *args: Any) -> Any:
     """`function(*args)`."""
     return function(*args)
+
+
+PLAIN = Backend(plainly, {})
 
 
 def _trace(problem: Problem, rules: Rules, work: Work) -> flat.Traced:

@@ -53,9 +53,7 @@ def descend(f, x0, rate=0.1, **changed) -> Ends:
     queue = Queue(np.array([[x0]]), np.zeros((1, 0)), words, np.int32(0), np.int32(1))
     pace = Pace(np.int32(1000), stream.STEPS, stream.FOREVER, np.bool_(False))
     work = lanes.blank(asked, given, queue, 8)
-    work = jax.jit(lambda *args: lanes.advance(asked, lanes.plainly, *args))(
-        given, queue, work, pace
-    )
+    work = jax.jit(lambda *args: lanes.advance(asked, lanes.PLAIN, *args))(given, queue, work, pace)
     _, ends = stream.ends_of(1.0, stream.ended(work))
     return Ends(*(column[0] for column in ends))
 

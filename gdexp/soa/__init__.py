@@ -8,8 +8,9 @@ rule here has its arrays put together again, is computed whole, and its result t
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -53,10 +54,13 @@ def together(like: Any, tree: Any) -> Any:
     )
 
 
-def scalarwise(most: int, traced: flat.Traced) -> Callable[..., Any]:
+def scalarwise(
+    most: int, traced: flat.Traced, instead: Mapping[str, Callable[[Any], Any]] | None = None
+) -> Callable[..., Any]:
     """A traced function, with a list of scalars for each array of at most `most` numbers.
 
-    The lists stand in its arguments and in its result, which otherwise are as they were.
+    The lists stand in its arguments and in its result, which otherwise are as they were. `instead`
+    has other functions of a float32 for some operations, by their names.
     """
     shapes, structure = jax.tree.flatten(traced.args)
 
@@ -65,7 +69,7 @@ def scalarwise(most: int, traced: flat.Traced) -> Callable[..., Any]:
             objects(part).reshape(shape.shape) if isinstance(part, list) else part
             for part, shape in zip(structure.flatten_up_to(args), shapes, strict=True)
         ]
-        found = _evaluate(most, traced.closed, values)
+        found = _evaluate(most, traced.closed, values, instead or {})
         return jax.tree.structure(traced.out).unflatten(
             list(value.flat) if is_apart(value) else value for value in found
         )
@@ -90,16 +94,24 @@ def _looks_up(eqn: core.JaxprEqn) -> bool:
     return eqn.primitive.name == "dynamic_slice" and math.prod(eqn.outvars[0].aval.shape) == 1
 
 
-def _evaluate(most: int, closed: core.ClosedJaxpr, values: list[Value]) -> list[Value]:
+def _evaluate(
+    most: int,
+    closed: core.ClosedJaxpr,
+    values: list[Value],
+    instead: Mapping[str, Callable[[Any], Any]],
+) -> list[Value]:
     jaxpr = closed.jaxpr
     env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     env |= zip(jaxpr.invars, values, strict=True)
     for eqn in jaxpr.eqns:
         given = [_split(most, flat.read(env, v)) for v in eqn.invars]
         small = all(0 < math.prod(v.aval.shape) <= most for v in eqn.outvars)
-        found = by_rule(eqn, given) if small else None
+        compute = flat.bind
+        if eqn.primitive.name in instead and eqn.outvars[0].aval.dtype == np.float32:
+            compute = functools.partial(_replaced, instead[eqn.primitive.name])
+        found = by_rule(eqn, given, compute) if small else None
         if found is None:
-            found = flat.bind(eqn, [_whole(value) for value in given])
+            found = compute(eqn, [_whole(value) for value in given])
         env |= zip(eqn.outvars, found, strict=True)
     return [_split(most, flat.read(env, v)) for v in jaxpr.outvars]
 
@@ -112,6 +124,10 @@ def _split(most: int, value: Value) -> Value:
         return value
     known = value if isinstance(value, jax.core.Tracer) else np.asarray(value)
     return objects([known[index] for index in np.ndindex(value.shape)]).reshape(value.shape)
+
+
+def _replaced(function: Callable[[Any], Any], _: core.JaxprEqn, values: list[Any]) -> list[Any]:
+    return [function(*values)]
 
 
 def _whole(value: Value) -> Any:

@@ -46,13 +46,18 @@ FOLDS = {
 }
 
 
-def by_rule(eqn: core.JaxprEqn, given: list[Value]) -> list[Value] | None:
-    """The results of an operation scalar by scalar; None if there is no rule that applies."""
+def by_rule(
+    eqn: core.JaxprEqn, given: list[Value], compute: Callable[..., list[Any]] = flat.bind
+) -> list[Value] | None:
+    """The results of an operation scalar by scalar; None if there is no rule that applies.
+
+    `compute` has those of one operation on numbers.
+    """
     name = eqn.primitive.name
     if not all(is_apart(value) or np.ndim(value) == 0 for value in given):
         return None
     if name in ELEMENTWISE.split():
-        return [_each(eqn, given)] if any(map(is_apart, given)) else None
+        return [_each(eqn, given, compute)] if any(map(is_apart, given)) else None
     if name in FOLDS:
         fold = _scan if name.startswith("cum") else _reduce
         return [fold(FOLDS[name], given[0], **eqn.params)]
@@ -62,11 +67,11 @@ def by_rule(eqn: core.JaxprEqn, given: list[Value]) -> list[Value] | None:
     return [value[()] if np.ndim(value) == 0 else value for value in found]
 
 
-def _each(eqn: core.JaxprEqn, given: list[Value]) -> Value:
+def _each(eqn: core.JaxprEqn, given: list[Value], compute: Callable[..., list[Any]]) -> Value:
     operands = np.broadcast_arrays(*(objects(value) for value in given))
     found = np.empty(operands[0].shape, object)
     for index in np.ndindex(found.shape):
-        [found[index]] = flat.bind(eqn, [operand[index] for operand in operands])
+        [found[index]] = compute(eqn, [operand[index] for operand in operands])
     return found
 
 
