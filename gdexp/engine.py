@@ -261,5 +261,8 @@ def _queue(group: Group, runs: np.ndarray, rows: int, dtype: np.dtype) -> Queue:
             program.words(runs),
         )
     padding = rows - len(runs)
-    padded = (np.concatenate([a, np.zeros((padding, *a.shape[1:]), a.dtype)]) for a in filled)
-    return Queue(*padded, np.int32(0), np.int32(len(runs)))
+    if padding:
+        filled = tuple(
+            np.concatenate([a, np.zeros((padding, *a.shape[1:]), a.dtype)]) for a in filled
+        )
+    return Queue(*filled, np.int32(0), np.int32(len(runs)))

@@ -82,17 +82,21 @@ class Tiles:
         """Takes the ends of `runs` [N], and yields the tiles that this completes."""
         for tile, kept in list(self._open.values()):
             place = runs - tile.first
-            here = (place >= 0) & (place < tile.count)
-            if not here.any():
+            here = np.flatnonzero((place >= 0) & (place < tile.count))
+            if not len(here):
                 continue
             if kept[0] is None:
                 kept[0] = Ends(*(np.empty((tile.count, *a.shape[1:]), a.dtype) for a in ends))
+            mine: Any = here if len(here) < len(runs) else slice(None)  # all: nothing is copied
+            at = place[mine]
             for whole, part in zip(kept[0], ends, strict=True):
-                whole[place[here]] = part[here]
-            kept[1] -= int(here.sum())
+                whole[at] = part[mine]
+            kept[1] -= len(here)
             if kept[1] == 0:
                 del self._open[tile.first]
                 yield tile, kept[0]
+            if len(here) == len(runs):
+                return
 
 
 def run(
