@@ -3,6 +3,7 @@
 tests/test_cli.py types some of these to real processes.
 """
 
+import gc
 import sys
 
 import pytest
@@ -280,3 +281,12 @@ def test_what_is_wrong_with_gdexp_itself_is_no_fault_of_the_user(say, monkeypatc
     assert code == 1
     assert "ZeroDivisionError" in told.err
     assert not (tmp_path / "outputs").exists()
+
+
+def test_garbage_is_collected_while_it_runs_and_afterwards(say, monkeypatch):
+    collecting = []
+    monkeypatch.setattr(run, "run", lambda *_: collecting.append(gc.isenabled()))
+    assert say("seed=1")[0] == 0
+    assert say("list", "starts")[0] == 0
+    assert collecting == [True]
+    assert gc.isenabled() and gc.get_freeze_count() == 0
