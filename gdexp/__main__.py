@@ -116,7 +116,7 @@ def _leave(code: int) -> NoReturn:
 def _answer(arguments: Sequence[str]) -> int:
     """Does what a command line asks; the imports take a second, and may be interrupted too."""
     from gdexp.base import UsageError
-    from gdexp.commands.run import refusal
+    from gdexp.commands import refusal
 
     try:
         if arguments and "=" not in arguments[0] and arguments[0][:1] not in "-+~":
@@ -147,7 +147,7 @@ def _run(arguments: Sequence[str]) -> int:
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import OmegaConf
 
-    from gdexp.commands import run
+    from gdexp.commands import refusal, run
     from gdexp.config import catalogue, deltas, words
 
     gc.freeze()  # what is imported stays: collections pass it over from here on
@@ -184,7 +184,7 @@ def _run(arguments: Sequence[str]) -> int:
     except BaseException as error:
         if started:
             raise
-        return run.refusal(words.explain(error, arguments))
+        return refusal(words.explain(error, arguments))
     return 0
 
 

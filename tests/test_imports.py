@@ -3,6 +3,7 @@
 import ast
 import graphlib
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -174,22 +175,35 @@ def test_modules_and_functions_stay_small(module):
     assert (lines > MOST_LINES) == (module in LONGER), f"{module}: {lines} lines"
 
 
+TYPED = "from gdexp.__main__ import main; main({})"
+SLOW = {"jax", "numpy", "hydra", "omegaconf", "optax", "pyarrow", "rich", "wandb"}
+
+
 @pytest.mark.parametrize(
     ("code", "absent"),
     [
-        ("import gdexp", {"jax", "wandb", "hydra", "pyarrow"}),
-        ("from gdexp.__main__ import main; main(['--help'])", {"jax", "wandb", "pyarrow"}),
+        ("import gdexp", SLOW),
+        (TYPED.format(["--help"]), SLOW),
+        (TYPED.format(["frobnicate"]), SLOW),
+        (TYPED.format(["list"]), {"hydra", "optax", "pyarrow", "wandb"}),
+        (TYPED.format(["run.prepare=true", "hydra.run.dir=out"]), {"wandb"}),
+        ("import gdexp; gdexp.descend('x**2', 1)", {"hydra", "rich", "wandb"}),
         ("import gdexp.plan, gdexp.store, gdexp.columns, gdexp.results", {"jax", "wandb"}),
     ],
-    ids=["gdexp", "--help", "plan-and-results"],
+    ids=["gdexp", "--help", "no-command", "list", "prepare", "descend", "plan-and-results"],
 )
-def test_what_is_slow_is_imported_late(code, absent):
+def test_what_is_slow_is_imported_late(code, absent, tmp_path):
     told = f"{code}; import sys; print('loaded:', *{{m.split('.')[0] for m in sys.modules}})"
     done = subprocess.run(
-        [sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT
+        [sys.executable, "-c", told],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
     )
     loaded = done.stdout.rpartition("loaded:")[2].split()
-    assert not absent & set(loaded)
+    assert "gdexp" in loaded and not absent & set(loaded)
 
 
 def test_importing_gdexp_changes_no_setting_of_jax():

@@ -13,6 +13,7 @@ from hydra.experimental.callback import Callback
 
 from gdexp import engine, job, plan, sinks, store
 from gdexp.base import UsageError, discover
+from gdexp.commands import refusal
 from gdexp.config import catalogue, check, tree, words
 from gdexp.experiment import Experiment
 
@@ -141,12 +142,6 @@ def run(experiment: Experiment, directory: Path) -> None:
     job.run(experiment, directory, kinds)
     if experiment.prepare:
         print(f"prepared, not run: {directory}")
-
-
-def refusal(error: BaseException | str) -> int:
-    """Says what is wrong with the user's words; the exit code for it."""
-    print(f"gdexp: {error}", file=sys.stderr)
-    return 2
 
 
 def _interpolation(node: Any) -> str | None:
