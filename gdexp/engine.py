@@ -22,7 +22,7 @@ import jax
 import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from gdexp import lanes, paths, program, stream, tables, trig
+from gdexp import cache, lanes, paths, program, stream, tables, trig
 from gdexp.base import Path, UsageError
 from gdexp.descent import Rules
 from gdexp.experiment import Experiment
@@ -230,7 +230,8 @@ def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]
         experiment.stop.max_steps,
     )
     with jax.default_device(devices[0]):
-        rules = rules._replace(table=jax.tree.map(np.asarray, jax.jit(table)(rules.numbers)))
+        make = cache.compiled(jax.jit(table).lower(rules.numbers))
+        rules = rules._replace(table=jax.tree.map(np.asarray, make(rules.numbers)))
     queue = _queue(group, np.array([group.first]), QUEUE * count, rules.grad_tol.dtype)
     blank = lanes.blank(problem, rules, queue, count)
     pace = Pace(np.int32(1), STEPS, FOREVER, np.bool_(False))
@@ -239,7 +240,7 @@ def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]
     compiled, text = {}, ""
     for device in devices:
         lowered = jitted.lower(*jax.device_put((rules, queue, blank, pace), device))
-        compiled[device] = lowered.compile(COMPILER_OPTIONS.get(platform))
+        compiled[device] = cache.compiled(lowered, COMPILER_OPTIONS.get(platform))
         text = text or lowered.as_text()
     return Program(
         group=group,

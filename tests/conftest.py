@@ -27,6 +27,7 @@ def pytest_configure():
         folder = tempfile.mkdtemp(prefix="gdexp-tests-")
         os.environ[OWN_CACHE] = f"{os.getpid()}"
         os.environ["JAX_COMPILATION_CACHE_DIR"] = folder
+        os.environ["XDG_CACHE_HOME"] = folder  # for processes that are not handed JAX's variables
         os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
         os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
@@ -35,7 +36,7 @@ def pytest_unconfigure():
     """Takes the folder away, when its maker is done."""
     if os.environ.get(OWN_CACHE) == str(os.getpid()):
         shutil.rmtree(os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
-        del os.environ[OWN_CACHE]
+        del os.environ[OWN_CACHE], os.environ["XDG_CACHE_HOME"]
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def f(x, y, *, a=4.0):
 @pytest.fixture
 def environment():
     """No variable of this machine that gdexp, Hydra or JAX would listen to."""
-    kept = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "LANG")
+    kept = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "LANG", "XDG_CACHE_HOME")
     own = {key: value for key, value in os.environ.items() if key in kept}
     return own | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
 
