@@ -30,7 +30,7 @@ from gdexp.lanes import Backend, Pace, Queue, Work
 from gdexp.plan import Group, Plan, Tile
 from gdexp.stream import FOREVER, STEPS, Harvest
 
-QUEUE = 8  # times as many runs as lanes wait on the device
+QUEUE = 16  # times as many runs as lanes wait on the device
 # without the option XLA uses half of a vector register where there are registers of 512 bits
 COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
 

@@ -30,7 +30,7 @@ class Backend(NamedTuple):
 
 
 APART = 16  # numbers of a run's array, at most, to be taken apart
-TURNED = 1 / 8  # of the lanes, harvested and refilled together when as many stand still
+TURNED = 1 / 4  # of the lanes, harvested and refilled together when as many stand still
 
 
 class Queue(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ from gdexp.plan import Tile
 
 STEPS = np.int32(8)  # between two looks at how many lanes stand still
 CALL_SECONDS = 0.2  # of one device call: signals are only seen between calls
+SWITCH_SECONDS = 5e-4  # of Python's threads; 5 ms unless told, longer than many a device call
 WAITING = 16  # logs that workers have handed on and nobody has taken yet
 FOREVER = np.int32(2**31 - 1)
 
@@ -45,9 +47,9 @@ class Block(NamedTuple):
 class Feed:
     """The blocks of the tiles that wait, for several threads."""
 
-    def __init__(self, tiles: Iterable[Tile], opened: Callable[[Tile], None], rows):
+    def __init__(self, tiles: Iterable[Tile], opened: Callable[[Tile], None], most):
         self._lock = threading.Lock()
-        self._blocks = self._cut(tiles, opened, rows)
+        self._blocks = self._cut(tiles, opened, most)
         self._next = next(self._blocks, None)
 
     def take(self, group: int | None = None) -> Block | None:
@@ -60,12 +62,12 @@ class Feed:
             return block
 
     @staticmethod
-    def _cut(tiles, opened, rows) -> Iterator[Block]:
+    def _cut(tiles, opened, most) -> Iterator[Block]:
         for tile in tiles:
             opened(tile)
-            most = rows(tile.group)
-            for first in range(0, tile.count, most):
-                yield Block(tile.group, tile.runs[first : first + most])
+            size = most(tile)
+            for first in range(0, tile.count, size):
+                yield Block(tile.group, tile.runs[first : first + size])
 
 
 class Tiles:
@@ -119,9 +121,15 @@ def run(
       What has ended so far after each device call, and each tile once it is finished.
     """
     open_tiles = Tiles()
-    feed = Feed(tiles, open_tiles.open, lambda group: program(group).rows)
+
+    def most(tile: Tile) -> int:  # runs of a block: some for each worker, where there are enough
+        made = program(tile.group)
+        return min(made.rows, max(made.lanes, -(-tile.count // (2 * len(devices)))))
+
+    feed = Feed(tiles, open_tiles.open, most)
+    reasons, interval = np.zeros(len(Reason), int), sys.getswitchinterval()
+    sys.setswitchinterval(min(interval, SWITCH_SECONDS))
     crew = Crew(feed, devices, program, settings)
-    reasons = np.zeros(len(Reason), int)
     try:
         for log in crew.logs():
             runs, ends = ends_of(sign, log)
@@ -131,6 +139,7 @@ def run(
                 yield Harvest(reasons, tile, whole)
     finally:
         crew.dismiss()
+        sys.setswitchinterval(interval)
 
 
 class Crew:
