@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 
@@ -44,7 +45,7 @@ class Program:
     rules: Rules
     blank: Work  # idle lanes: the first turns fill them
     digest: str  # sha256 of the lowered program
-    compiled: dict[jax.Device, Callable[..., Work]]  # lanes.advance with the problem bound
+    compiled: dict[jax.Device, Callable[..., Work]]  # lanes.advance of a queue, work and a pace
     compile_seconds: float
 
     @property
@@ -57,9 +58,12 @@ class Program:
 
         The work that it is given is used up.
         """
-        rules = jax.device_put(self.rules, device)
-        blank = jax.device_put(self.blank, device, may_alias=False)
-        return functools.partial(self.compiled[device], rules), blank
+        # numpy is copied to the device by the first call; a random key has to be copied here
+        blank = jax.tree.map(
+            lambda a: a if isinstance(a, np.ndarray | np.generic) else jnp.array(a, copy=True),
+            self.blank,
+        )
+        return self.compiled[device], blank
 
     def queue(self, runs: np.ndarray) -> Queue:
         """The runs with the global numbers `runs` [N], padded, as numpy."""
@@ -240,7 +244,8 @@ def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]
     compiled, text = {}, ""
     for device in devices:
         lowered = jitted.lower(*jax.device_put((rules, queue, blank, pace), device))
-        compiled[device] = cache.compiled(lowered, COMPILER_OPTIONS.get(platform))
+        made = cache.compiled(lowered, COMPILER_OPTIONS.get(platform))
+        compiled[device] = functools.partial(made, jax.device_put(rules, device))
         text = text or lowered.as_text()
     return Program(
         group=group,

@@ -24,6 +24,7 @@ from gdexp.plan import Tile
 
 STEPS = np.int32(8)  # between two looks at how many lanes stand still
 CALL_SECONDS = 0.2  # of one device call: signals are only seen between calls
+RAMP = 8  # times as long as the last, at most, is a call: nobody knows yet what a step takes
 SWITCH_SECONDS = 5e-4  # of Python's threads; 5 ms unless told, longer than many a device call
 WAITING = 16  # logs that workers have handed on and nobody has taken yet
 FOREVER = np.int32(2**31 - 1)
@@ -209,7 +210,7 @@ def _descend(program: Any, device: jax.Device, feed: Feed, block: Block) -> Iter
             ahead = program.queue(after.runs)
         log = ended(work)
         spent = (time.perf_counter() - began) / max(1, looks - int(work.looks))
-        looks = max(1, min(2 * looks, int(CALL_SECONDS / spent)))
+        looks = max(1, min(RAMP * looks, int(CALL_SECONDS / spent)))
         running -= int((log.run.reason != Reason.RUNNING).sum())
         yield log
         taken = work.taken.item()
