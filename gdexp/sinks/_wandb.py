@@ -13,6 +13,7 @@ it from wherever it lies, `wandb leet inspect --summary FOLDER` reads it without
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import json
 import math
@@ -93,7 +94,7 @@ class WandbRun:
         tags: Sequence[str] = (),
         warn: Callable[[str], object] = warnings.warn,
     ) -> None:
-        """Opens the run in `directory`/wandb.
+        """Begins to open the run in `directory`/wandb; what is asked of it next waits for that.
 
         Args:
             directory: the sweep's output directory.
@@ -108,14 +109,21 @@ class WandbRun:
         """
         if mode not in ("offline", "online"):
             raise ValueError(f"mode is offline or online, not {mode!r}")
-        self.folder: Path | None = None  # what `wandb sync` takes
         self._directory = Path(directory).absolute()
         self._warn = warn
         self._run: Any = None
+        self._folder: Path | None = None
+        self._opening: concurrent.futures.Future | None = None
         self._closing = contextlib.ExitStack()
         labels = {"project": project, "name": name, "group": group, "tags": tuple(tags)}
         with self._or_go_quiet("opening the run"):
-            self._open(_plain(config, CONFIG_LEVELS), mode, labels)
+            self._begin(_plain(config, CONFIG_LEVELS), mode, labels)
+
+    @property
+    def folder(self) -> Path | None:
+        """What `wandb sync` takes; None if the run could not be opened."""
+        self._opened()
+        return self._folder
 
     def progress(
         self, done: int, total: int, runs_per_second: float, outcomes: Mapping[str, int]
@@ -123,8 +131,8 @@ class WandbRun:
         """Adds one row to the history; its axis is `runs_done`."""
         row = {"runs_done": done, "runs_total": total, "runs_per_second": runs_per_second}
         row |= {f"outcomes/{outcome}": count for outcome, count in outcomes.items()}
-        with self._or_go_quiet("logging progress"):
-            if self._run is not None:
+        if self._opened():
+            with self._or_go_quiet("logging progress"):
                 self._run.log(_plain(row))
 
     def finish(
@@ -149,8 +157,8 @@ class WandbRun:
                 f"a W&B table holds {MAX_ROWS:,} rows, the sample has {sample.num_rows:,}: "
                 "hand over a smaller sample"
             )
-        with self._or_go_quiet("logging the result"):
-            if self._run is not None:
+        if self._opened():
+            with self._or_go_quiet("logging the result"):
                 self._log_table(sample)
                 self._run.summary.update(_flat(summary))
                 for file in files:
@@ -159,35 +167,55 @@ class WandbRun:
 
     def abort(self, exit_code: int) -> None:
         """Closes an interrupted or failed run; what was logged so far stays readable."""
-        with self._or_go_quiet("closing the run"):
-            self._end(exit_code)
+        if self._opened():
+            with self._or_go_quiet("closing the run"):
+                self._end(exit_code)
 
-    def _open(self, config: dict[str, Any], mode: str, labels: dict[str, Any]) -> None:
+    def _begin(self, config: dict[str, Any], mode: str, labels: dict[str, Any]) -> None:
+        """Opens the run in a thread: W&B takes most of a second, in which XLA can compile.
+
+        The surroundings are hidden, and shown again, by the thread that calls: no other must change
+        them while XLA, which is not written in Python, may read them.
+        """
         home = self._directory / "wandb"
         home.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=".scratch-", dir=home))
-        with contextlib.ExitStack() as closing:
-            closing.callback(_tidy, home, scratch)
-            with _environment(scratch, online=mode == "online"):
-                import wandb
+        self._closing.callback(_tidy, home, scratch)
+        self._hidden = self._closing.enter_context(contextlib.ExitStack())
+        self._hidden.enter_context(_environment(scratch, online=mode == "online"))
+        thread = concurrent.futures.ThreadPoolExecutor(1)
+        self._opening = thread.submit(self._open, scratch, config, mode, labels)
+        thread.shutdown(wait=False)
 
-                if _unused(wandb):
-                    closing.callback(_end_service, wandb, (sys.exit, sys.excepthook))
-                self._run = wandb.init(
-                    dir=str(self._directory),
-                    config=config,
-                    mode=mode,
-                    reinit="create_new",  # leave any run of the user's own alone
-                    settings=wandb.Settings(**_SETTINGS),
-                    **labels,
-                )
-            self.folder = Path(self._run.dir).parent
-            _tidy(home, scratch)  # now, since kill -9 leaves no other time
-            _point(home / "latest-run", self.folder.name)
-            self._run.define_metric("runs_done")
-            self._run.define_metric("runs_total", hidden=True)
-            self._run.define_metric("*", step_metric="runs_done")
-            self._closing = closing.pop_all()
+    def _open(self, scratch: Path, config: dict[str, Any], mode: str, labels: dict) -> None:
+        import wandb
+
+        if _unused(wandb):
+            self._closing.callback(_end_service, wandb, (sys.exit, sys.excepthook))
+        self._run = wandb.init(
+            dir=str(self._directory),
+            config=config,
+            mode=mode,
+            reinit="create_new",  # leave any run of the user's own alone
+            settings=wandb.Settings(**_SETTINGS),
+            **labels,
+        )
+        self._folder = Path(self._run.dir).parent
+        _tidy(scratch.parent, scratch)  # now, since kill -9 leaves no other time
+        _point(scratch.parent / "latest-run", self._folder.name)
+        self._run.define_metric("runs_done")
+        self._run.define_metric("runs_total", hidden=True)
+        self._run.define_metric("*", step_metric="runs_done")
+
+    def _opened(self) -> bool:
+        """Waits until the run is open or has failed to open; whether it is open."""
+        if self._opening is not None:
+            concurrent.futures.wait([self._opening])  # interrupted here, it can be waited for again
+            opening, self._opening = self._opening, None
+            self._hidden.close()
+            with self._or_go_quiet("opening the run"):
+                opening.result()
+        return self._run is not None
 
     def _log_table(self, sample: pyarrow.Table) -> None:
         import wandb

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -220,6 +221,32 @@ def test_abort_keeps_the_history(tmp_path, home):
     assert summarized(run.folder, home)["exit_code"] == 130
 
 
+def test_it_opens_while_the_caller_goes_on(tmp_path, home, monkeypatch):
+    go, opens = threading.Event(), WandbRun._open
+    monkeypatch.setattr(WandbRun, "_open", lambda *words: (go.wait(60), opens(*words)))
+    monkeypatch.setenv("WANDB_NAME", "of the user")
+    before = dict(os.environ)
+    run = start(tmp_path)
+    assert "WANDB_NAME" not in os.environ
+    go.set()
+    run.progress(0, 100, 0.0, {"converged": 0})
+    assert dict(os.environ) == before
+    run.abort(0)
+    assert history(run.folder, home) == rows_of_progress(1)
+
+
+def test_what_is_cut_short_while_it_opens_is_closed(tmp_path, home):
+    before = dict(os.environ)
+    run = start(tmp_path)
+    run.abort(130)
+    assert summarized(run.folder, home)["exit_code"] == 130
+    assert dict(os.environ) == before
+    assert sorted(path.name for path in (tmp_path / "wandb").iterdir()) == [
+        "latest-run",
+        run.folder.name,
+    ]
+
+
 def test_config_is_cut_below_three_levels_to_text(tmp_path, home):
     config = {"a": {"b": {"c": {"d": {"e": [1, None, math.inf]}}, "z": "ü"}}, "n": 2**64 - 1}
     run = WandbRun(tmp_path, config, mode="offline", project="p", name=None, group=None, tags=[])
@@ -281,6 +308,7 @@ def test_the_death_of_the_service_is_told_once_and_does_not_hang(tmp_path):
     told = []
     before = set(children(os.getpid()))
     run = start(tmp_path, warn=told.append)
+    assert run.folder is not None, "its service has started"
     [service] = set(children(os.getpid())) - before
     os.kill(service, signal.SIGKILL)
     since = time.monotonic()
@@ -477,7 +505,7 @@ def test_a_program_that_ends_without_closing_says_nothing(tmp_path, home):
 def test_online_without_an_account_asks_nothing_even_at_a_terminal(tmp_path, network):
     text = """
         told = []
-        WandbRun(directory, {}, mode=mode, project="ours", warn=told.append)
+        WandbRun(directory, {}, mode=mode, project="ours", warn=told.append).abort(0)
         (directory / "told").write_text("".join(told))
         """
     out = tmp_path / "out"
