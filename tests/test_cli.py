@@ -232,19 +232,11 @@ def test_two_processes_started_together_get_two_folders(begin, tmp_path):
     assert ends(found[0]) == ends(found[1])
 
 
-def test_help_is_quick_and_says_what_to_type(call):
-    began = time.monotonic()
+def test_help_says_what_to_type(call, tmp_path):
     code, out, err = call("--help")
-    spent = time.monotonic() - began
     assert (code, err) == (0, "")
     assert "python -m gdexp +sweep=lr_grid" in out
-    assert spent < 0.5 * timed(call, "list", "starts"), "imports neither jax nor hydra"
-
-
-def timed(call, *words):
-    began = time.monotonic()
-    assert call(*words)[0] == 0
-    return time.monotonic() - began
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_list_names_everything_even_where_the_terminal_knows_no_greek(call):
