@@ -1,5 +1,8 @@
 """The lanes: any run gives the same bits wherever and beside whatever it runs."""
 
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -271,3 +274,48 @@ def test_every_optimizer_agrees_with_a_plain_loop(name):
     [row] = found.runs.to_pylist()
     assert row["steps"] == steps
     assert row["x"] == pytest.approx(reference(name, steps), abs=1e-12, rel=1e-12)
+
+
+@pytest.mark.parametrize("dim", [1, 3, 16, 17, 40])
+def test_any_number_of_dimensions_descends(dim):
+    """Up to 16 points are taken apart, above they stay arrays."""
+    found = gdexp.sweep(
+        {"rosenbrock": {"dim": max(dim, 2)}} if dim > 1 else "parabola",
+        grid={"learning_rate": [1e-4]},
+        start={"uniform": {"num": 3, "low": -1.0, "high": 1.0}},
+        stop_max_steps=20,
+    )
+    for row in found.runs.to_pylist():
+        assert row["steps"] == 20
+        assert row["f"] < row["f0"]
+        assert len(row["x"]) == dim
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_bits_do_not_depend_on_how_many_share_the_work(mixed, monkeypatch, workers):
+    made, ends = mixed
+    monkeypatch.setattr(engine, "workers", lambda devices: list(devices) * workers)
+    [again] = ends_of(made, made.plan.tiles())
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(ends, again, strict=True))
+
+
+def test_bits_do_not_depend_on_how_many_devices_there_are():
+    """On four CPU devices, in a process of their own, as on the one of this process."""
+    script = """
+import sys
+import jax
+jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
+import gdexp
+from gdexp import columns
+found = gdexp.sweep("himmelblau", start={"uniform": 3000}, grid={"learning_rate": [0.01, 0.05]})
+print(len(jax.devices()), columns.digest(found.runs))
+"""
+
+    def told(devices):
+        words = [sys.executable, "-c", script, str(devices)]
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    one, four = told(1), told(4)
+    assert (one[0], four[0]) == ("1", "4")
+    assert one[1] == four[1]

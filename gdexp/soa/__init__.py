@@ -30,7 +30,7 @@ from gdexp.soa.rules import (
     objects,
 )
 
-SIMPLE = {*ELEMENTWISE.split(), *FOLDS, *SHAPES.split()}
+SIMPLE = {*ELEMENTWISE.split(), *FOLDS, *SHAPES.split(), *WRITTEN_OUT.split()}
 
 
 def apart(most: int, tree: Any) -> Any:
@@ -78,16 +78,15 @@ def scalarwise(
 
 
 def is_simple(most: int, traced: flat.Traced) -> bool:
-    """Whether nothing but arithmetic on numbers is left: no loop, sort or large product."""
-    return all(
-        eqn.primitive.name in SIMPLE
-        or (
-            eqn.primitive.name in WRITTEN_OUT.split()
-            and all(math.prod(v.aval.shape) <= most for v in eqn.outvars)
-            and (_looks_up(eqn) or all(math.prod(v.aval.shape) <= most for v in eqn.invars))
-        )
-        for eqn in traced.closed.jaxpr.eqns
-    )
+    """Whether nothing is left but arithmetic on scalars, and looking some up."""
+    return all(_looks_up(eqn) or _is_scalar(most, eqn) for eqn in traced.closed.jaxpr.eqns)
+
+
+def _is_scalar(most: int, eqn: core.JaxprEqn) -> bool:
+    small = all(math.prod(v.aval.shape) <= most for v in (*eqn.invars, *eqn.outvars))
+    if eqn.primitive.name == "dynamic_update_slice":  # once batched, a scatter if it moves
+        small &= all(isinstance(start, core.Literal) for start in eqn.invars[2:])
+    return small and eqn.primitive.name in SIMPLE
 
 
 def _looks_up(eqn: core.JaxprEqn) -> bool:
