@@ -1,0 +1,139 @@
+"""gdexp itself, as its front door runs it: on CPU a worker for each core.
+
+All that the benchmark asks of gdexp's inside is in this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from bench.peers import CONVERGED, DIVERGED, OTHER, UNFINISHED, Ends, Given, Ready
+from bench.tasks import MOMENTUM, Task
+
+WHAT = "gdexp"
+NEEDS = ("jax", "optax")
+SAME_WORK = True
+PER = "step"
+
+
+def runs(task: Task) -> int:
+    return task.runs
+
+
+def refuses(task: Task) -> str | None:
+    return None
+
+
+def environment(cores: int) -> dict[str, str]:
+    return {"BENCH_WORKERS": str(cores)}
+
+
+def experiment(task: Task) -> Any:
+    """The task in gdexp's own words."""
+    import jax.numpy as jnp
+
+    from bench.functions import FUNCTIONS
+    from gdexp import api
+
+    def network(x):
+        return FUNCTIONS["network"](jnp, x)
+
+    objective: Any = task.function
+    if objective == "network":
+        objective = network
+    elif task.case != task.function:
+        objective = {task.function: {"dim": task.dim}}
+    optimizer: Any = task.optimizer
+    if optimizer == "momentum":
+        optimizer = {"sgd": {"momentum": MOMENTUM}}
+    low = [-task.box] * task.dim
+    return api.experiment(
+        objective,
+        optimizer=optimizer,
+        start={"uniform": {"num": task.runs, "low": low, "high": [task.box] * task.dim}},
+        draw={"learning_rate": "{}:{}:{}".format(*task.rate)},
+        stop_max_steps=task.max_steps,
+        stop_grad_tol=task.grad_tol,
+        stop_escape_radius=task.escape_radius,
+        device="cpu",
+    )
+
+
+def given(task: Task) -> Given:
+    """The starts and learning rates that gdexp's plan gives its runs."""
+    import numpy as np
+
+    from gdexp import plan
+
+    [group] = plan.make(experiment(task)).groups
+    numbers = np.arange(group.count)
+    return Given(
+        group.points(numbers).astype(np.float32),
+        group.keys(numbers)["learning_rate"].astype(np.float32),
+    )
+
+
+def prepare(task: Task, given: Given, options: dict) -> Ready:
+    """`options["lanes"]` takes another number of lanes than gdexp's rule."""
+    from gdexp import plan
+    from gdexp.engine import Engine
+
+    asked = experiment(task)
+    planned = plan.make(asked)
+    with _lanes(options.get("lanes")):
+        engine = Engine(asked, planned)
+        lanes = engine.program(0).lanes
+
+    def run() -> Ends:
+        with _workers(int(os.environ["BENCH_WORKERS"])):
+            done = [h for h in engine.run(planned.tiles()) if h.ends is not None]
+        return _ends([h.ends for h in sorted(done, key=lambda h: h.tile.first)])
+
+    return Ready(run, engine.compile_seconds, {"lanes": lanes})
+
+
+@contextlib.contextmanager
+def _lanes(count: int | None) -> Iterator[None]:
+    """Another lane rule while a program is compiled."""
+    from gdexp import engine
+
+    rule = engine.lane_count
+    if count is not None:
+        engine.lane_count = lambda *_: count
+    try:
+        yield
+    finally:
+        engine.lane_count = rule
+
+
+@contextlib.contextmanager
+def _workers(count: int) -> Iterator[None]:
+    """As many threads on the CPU as are asked for."""
+    from gdexp import engine
+
+    rule = engine.workers
+    engine.workers = lambda devices: list(devices) * count
+    try:
+        yield
+    finally:
+        engine.workers = rule
+
+
+def _ends(tiles: list[Any]) -> Ends:
+    import numpy as np
+
+    from gdexp.base import Outcome, Reason
+
+    known = {
+        Outcome.CONVERGED: CONVERGED,
+        Outcome.DIVERGED: DIVERGED,
+        Outcome.UNFINISHED: UNFINISHED,
+    }
+    table = np.array([known.get(reason.outcome, OTHER) for reason in Reason])
+    f, steps, reason = (
+        np.concatenate([getattr(tile, name) for tile in tiles]) for name in ("f", "steps", "reason")
+    )
+    return Ends(f, steps, table[reason])
