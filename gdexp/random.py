@@ -45,8 +45,11 @@ def _fill(rows: np.ndarray, seed: int, stream: str, first: int) -> None:
     generator = _generator(seed, stream, first * (width // WORDS))
     step = max(1, BLOCK_WORDS // width)
     for block in (rows[at : at + step] for at in range(0, count, step)):
-        words = generator.random_raw(len(block) * width).reshape(-1, width)[:, :num]
-        np.multiply((words >> np.uint64(12)) + 0.5, 2.0**-52, out=block)
+        words = generator.random_raw(len(block) * width).reshape(-1, width)
+        words = np.ascontiguousarray(words[:, :num])  # numpy is slow in rows of a few
+        words >>= np.uint64(12)
+        np.add(words, 0.5, out=block)
+        block *= 2.0**-52
 
 
 def exp(x: np.ndarray) -> np.ndarray:
