@@ -7,8 +7,8 @@
 Prints gdexp's useful steps a second, how many times that is each contestant's (median, least and
 greatest of the rounds), and whether each target is met. The contestants are in bench/peers/;
 `pip install -c constraints.txt -e '.[bench]'` brings those that gdexp does not need itself, and
-what is not here is left out, with the reason. Everything takes about an hour on two cores, with
-nothing else running.
+what is not here is left out, with the reason. Everything takes more than an hour on two cores, with
+nothing else running; `--resume` goes on where a run was cut off, on the same machine and commit.
 """
 
 from __future__ import annotations
@@ -30,21 +30,15 @@ QUICK_MEMORY = (1000, 2000)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    asked = _parser().parse_args(arguments)
+    parser = _parser()
+    asked = parser.parse_args(arguments)
+    if asked.resume and not asked.json:
+        parser.error("--resume goes with --json FILE")
     if asked.list:
         print(*_names(), sep="\n")
         return
     rounds = 1 if asked.quick else asked.rounds
-    report: dict[str, Any] = {
-        "format": 1,
-        "quick": asked.quick,
-        "rounds": rounds,
-        "commit": machine.commit(workers.ROOT),
-        "machine": machine.describe(),
-        "contestants": {peer: workers.module(peer).WHAT for peer in workers.PEERS},
-        "contests": [],
-        "scaling": {},
-    }
+    report = _begun(asked, rounds)
     with tempfile.TemporaryDirectory() as folder, workers.started(Path(folder)) as pool:
         _contests(report, pool, asked, rounds)
         _scaling(report, pool, asked, rounds)
@@ -54,11 +48,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print("\n" + markdown.targets(report["targets"]))
 
 
+def _begun(asked: argparse.Namespace, rounds: int) -> dict[str, Any]:
+    """A new report, or the one to go on with, if it was measured in the same way and place."""
+    fresh: dict[str, Any] = {
+        "format": 1,
+        "quick": asked.quick,
+        "rounds": rounds,
+        "commit": machine.commit(workers.ROOT),
+        "machine": machine.describe(),
+        "contestants": {peer: workers.module(peer).WHAT for peer in workers.PEERS},
+        "contests": [],
+        "scaling": {},
+    }
+    if not asked.resume or not asked.json.exists():
+        return fresh
+    found = json.loads(asked.json.read_text(encoding="utf-8"))
+    for what in ("format", "quick", "rounds", "commit", "machine", "contestants"):
+        ours, theirs = (_lasting(report.get(what)) for report in (fresh, found))
+        if ours != theirs:
+            raise SystemExit(
+                f"{asked.json} was measured with another {what} ({theirs}, here {ours}): "
+                "leave out --resume, or name another file"
+            )
+    return found
+
+
+def _lasting(value: Any) -> Any:
+    """What does not change while a machine stands."""
+    if isinstance(value, dict):
+        return {key: one for key, one in value.items() if key != "load_average"}
+    return value
+
+
 def _contests(report: dict, pool: workers.Workers, asked: argparse.Namespace, rounds: int) -> None:
     for task in tasks.contested():
         peers = [p for p in workers.PEERS[1:] if _wanted(asked.only, task.name, p)]
-        if not peers:
+        held = [one["entries"] for one in report["contests"] if one["name"] == task.name]
+        if not peers or any(set(peers) <= set(entries) for entries in held):
             continue
+        report["contests"] = [one for one in report["contests"] if one["name"] != task.name]
         task = tasks.tiny(task) if asked.quick else task
         held = contest.hold(pool, task, [Contestant(peer) for peer in peers], rounds)
         report["contests"].append(held)
@@ -68,7 +96,8 @@ def _contests(report: dict, pool: workers.Workers, asked: argparse.Namespace, ro
 
 def _scaling(report: dict, pool: workers.Workers, asked: argparse.Namespace, rounds: int) -> None:
     for series, at, task, others in scaling.measures():
-        if not _wanted(asked.only, f"scaling.{series}"):
+        held = [(one["name"], one["at"]) for one in report["scaling"].get(series, ())]
+        if not _wanted(asked.only, f"scaling.{series}") or (task.name, at) in held:
             continue
         task = tasks.tiny(task) if asked.quick else task
         held = contest.hold(pool, task, others, rounds)
@@ -79,13 +108,16 @@ def _scaling(report: dict, pool: workers.Workers, asked: argparse.Namespace, rou
 
 
 def _processes(report: dict, home: Path, asked: argparse.Namespace, rounds: int) -> None:
-    if _wanted(asked.only, "processes"):
+    def due(what: str) -> bool:
+        return _wanted(asked.only, what) and "skipped" in report.get(what, {"skipped": ""})
+
+    if due("processes"):
         report["processes"] = attempt(processes.seconds, home, rounds)
         _tell_figures("processes", report["processes"])
-    if _wanted(asked.only, "hydra"):
+    if due("hydra"):
         report["hydra"] = attempt(processes.hydra, home, rounds)
         _tell_figures("hydra", report["hydra"])
-    if _wanted(asked.only, "memory"):
+    if due("memory"):
         sizes = QUICK_MEMORY if asked.quick else processes.MEMORY_RUNS
         report["memory"] = attempt(processes.memory, home, min(rounds, 3), sizes)
         _tell_figures("memory", report["memory"])
@@ -148,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", metavar="WORK[/PEER]", help="patterns; see --list")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds (5)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
+    parser.add_argument("--resume", action="store_true", help="go on with the work in --json FILE")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write tables for the docs")
     parser.add_argument("--list", action="store_true", help="print what --only may name")
     return parser

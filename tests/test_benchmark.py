@@ -154,3 +154,21 @@ def test_only_names_work_and_contestants(bench):
     assert wanted(["rastrigin-*.adam/scan"], "rastrigin-10.adam.homogeneous", "scan")
     assert not wanted(["*/scan"], "ackley-10.sgd.homogeneous", "scan_blocks")
     assert not wanted(["scaling.dim"], "scaling.lanes")
+
+
+def test_resume_measures_only_what_is_missing(bench, report, tmp_path, capsys):
+    main, file = bench("benchmark").main, tmp_path / "b.json"
+    file.write_text(json.dumps(report))
+    again = ["--quick", "--resume", "--json", str(file), "--only"]
+    main([*again, *(f"paraboloid.sgd/{peer}" for peer in PEERS)])
+    assert json.loads(file.read_text())["contests"] == report["contests"]
+    assert "million steps" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("other", [{"rounds": 7}, {"commit": "0"}, {"machine": {"cpu": "z80"}}])
+def test_resume_refuses_what_was_measured_otherwise(bench, report, tmp_path, other):
+    file = tmp_path / "b.json"
+    file.write_text(json.dumps(report | other))
+    with pytest.raises(SystemExit, match=f"another {next(iter(other))}"):
+        bench("benchmark").main(["--quick", "--resume", "--json", str(file)])
+    assert json.loads(file.read_text()) == report | other
