@@ -83,13 +83,16 @@ def _lasting(value: Any) -> Any:
 def _contests(report: dict, pool: workers.Workers, asked: argparse.Namespace, rounds: int) -> None:
     for task in tasks.contested():
         peers = [p for p in workers.PEERS[1:] if _wanted(asked.only, task.name, p)]
-        held = [one["entries"] for one in report["contests"] if one["name"] == task.name]
-        if not peers or any(set(peers) <= set(entries) for entries in held):
+        before = [one["entries"] for one in report["contests"] if one["name"] == task.name]
+        known = set().union(*before)
+        if known.issuperset(peers):
             continue
-        report["contests"] = [one for one in report["contests"] if one["name"] != task.name]
+        # ratios are formed within a round: one more contestant has them all run again
+        peers = [p for p in workers.PEERS[1:] if p in known.union(peers)]
         task = tasks.tiny(task) if asked.quick else task
         held = contest.hold(pool, task, [Contestant(peer) for peer in peers], rounds)
-        report["contests"].append(held)
+        others = [one for one in report["contests"] if one["name"] != task.name]
+        report["contests"] = [*others, held]
         _tell(held["name"], held)
         _keep(report, asked)
 

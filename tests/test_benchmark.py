@@ -165,6 +165,18 @@ def test_resume_measures_only_what_is_missing(bench, report, tmp_path, capsys):
     assert "million steps" not in capsys.readouterr().out
 
 
+def test_resume_with_one_more_contestant_keeps_the_others(bench, report, tmp_path):
+    file = tmp_path / "b.json"
+    file.write_text(json.dumps(report))
+    only = "paraboloid.sgd.homogeneous/scan_values"
+    bench("benchmark").main(["--quick", "--resume", "--json", str(file), "--only", only])
+    found = json.loads(file.read_text())
+    mixed, even = (contest(found, kind) for kind in KINDS)
+    assert mixed == contest(report, "heterogeneous")
+    assert set(even["entries"]) == set(contest(report, "homogeneous")["entries"]) | {"scan_values"}
+    assert all("ratio" in even["entries"][peer] for peer in (*PEERS, "scan_values"))
+
+
 @pytest.mark.parametrize("other", [{"rounds": 7}, {"commit": "0"}, {"machine": {"cpu": "z80"}}])
 def test_resume_refuses_what_was_measured_otherwise(bench, report, tmp_path, other):
     file = tmp_path / "b.json"
