@@ -16,7 +16,7 @@ def uniforms(seed: int, stream: str, index: np.ndarray, num: int) -> np.ndarray:
     """`num` numbers in (0, 1), float64 [N, num], for each of `index` [N].
 
     Philox4x64-10 (Salmon et al., SC 2011) with the key (seed, crc32 of the stream's name); point i
-    owns a fixed block of counts, so neighbours and order do not matter. The upper 52 bits of a word
+    owns the words from i·num on, so neighbours and order do not matter. The upper 52 bits of a word
     w give (w + ½)/2⁵², which is never 0 nor 1: a logarithm or a normal quantile stays finite.
     """
     index, place = np.asarray(index, np.int64), None
@@ -41,12 +41,10 @@ def _cuts(index: np.ndarray) -> np.ndarray:
 def _fill(rows: np.ndarray, seed: int, stream: str, first: int) -> None:
     """Writes the points from number `first` on into `rows` [N, num]."""
     count, num = rows.shape
-    width = -(-num // WORDS) * WORDS
-    generator = _generator(seed, stream, first * (width // WORDS))
-    step = max(1, BLOCK_WORDS // width)
+    generator = _generator(seed, stream, first * num)
+    step = max(1, BLOCK_WORDS // num)
     for block in (rows[at : at + step] for at in range(0, count, step)):
-        words = generator.random_raw(len(block) * width).reshape(-1, width)
-        words = np.ascontiguousarray(words[:, :num])  # numpy is slow in rows of a few
+        words = generator.random_raw(block.size).reshape(block.shape)
         words >>= np.uint64(12)
         np.add(words, 0.5, out=block)
         block *= 2.0**-52
@@ -66,7 +64,11 @@ def exp(x: np.ndarray) -> np.ndarray:
     return np.ldexp(series, doublings.astype(np.int32))
 
 
-def _generator(seed: int, stream: str, count: int) -> np.random.Philox:
+def _generator(seed: int, stream: str, word: int) -> np.random.Philox:
+    """A stream's generator, about to make the word with this number."""
     key = np.array([seed, zlib.crc32(stream.encode())], np.uint64)
+    count, passed = divmod(word, WORDS)
     high, low = divmod(count, 2**64)
-    return np.random.Philox(key=key, counter=np.array([low, high, 0, 0], np.uint64))
+    generator = np.random.Philox(key=key, counter=np.array([low, high, 0, 0], np.uint64))
+    generator.random_raw(passed)
+    return generator
