@@ -8,11 +8,13 @@ sign · f: a maximisation descends −f.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from gdexp.base import Reason
@@ -20,6 +22,7 @@ from gdexp.base import Reason
 Array = jax.Array
 Numbers = Sequence[Array]  # [P] scalars
 NOT_REACHED = -1
+STANDS, CALM, CLEARED = np.arange(3, dtype=np.int32)  # a run's stance
 
 
 class Problem(NamedTuple):
@@ -41,6 +44,7 @@ class Rules(NamedTuple):
     seed: Array  # [2] uint32, high word first
     max_steps: Array
     grad_tol: Array  # negative: never
+    squares: tuple[Array, Array]  # between these a sum of squares is clearly above grad_tol
     f_tol: Array | None
     escape_radius: Array
     max_value: Array | None  # of sign · f
@@ -70,10 +74,19 @@ class Run(NamedTuple):
     best: Array  # least value so far
     steps: Array  # updates applied
     extra: Array | None  # evaluations beyond one a point; None if the optimizer makes none
+    stance: Array  # what the last step left: STANDS, CALM, or CLEARED since
     reason: Array  # base.Reason; 0 while running
     reached: Array  # [T] first step at each target, or NOT_REACHED
-    tested: Array | None  # steps at the point evaluated last; None without f_tol
+    last: Array | None  # value before the last update; None without f_tol
     state: Any  # of the optimizer
+
+
+class Seen(NamedTuple):
+    """What a step needs to know of the point it starts from."""
+
+    value: Array
+    gradient: Array  # [D]
+    row: Sequence[Array]  # of the rules' table
 
 
 def init(
@@ -84,7 +97,9 @@ def init(
     state = problem.optimizer(held, key(rules.seed, number)).init(x)
     nothing = jnp.full((), jnp.nan, x.dtype)
     searches = not isinstance(problem.evaluations(state), int)
-    task = Task(x, numbers, number, rules.escape_radius * (1 + jnp.abs(x).max()))
+    bound = rules.escape_radius * (1 + jnp.abs(x).max())
+    # finite, so that no infinite point lies within
+    task = Task(x, numbers, number, jnp.minimum(bound, jnp.finfo(x.dtype).max))
     run = Run(
         x=x,
         value=nothing,
@@ -93,60 +108,94 @@ def init(
         best=jnp.full_like(nothing, jnp.inf),
         steps=jnp.int32(0),
         extra=jnp.int32(0) if searches else None,
+        stance=jnp.int32(CALM),
         reason=jnp.int32(Reason.RUNNING),
         reached=jnp.full(rules.targets.shape, NOT_REACHED, jnp.int32),
-        tested=None if rules.f_tol is None else jnp.int32(0),
+        last=None if rules.f_tol is None else nothing,
         state=state,
     )
     return task, run
 
 
-def step(problem: Problem, rules: Rules, task: Task, run: Run, limit: Array, pause: Array) -> Run:
-    """Evaluates and tests at the point of `run`, and moves on unless a test held.
-
-    It ends after `limit` updates and waits, without a reason, after `pause`. What is not finite is
-    kept like any value: to have the state before it, descend once more with a lower limit.
-    """
+def see(problem: Problem, rules: Rules, task: Task, run: Run) -> Seen:
+    """Evaluates at the point of `run`."""
     numbers = numbers_of(problem, rules, task.numbers)
+    value, gradient = jax.value_and_grad(lambda x: problem.f(x, numbers))(run.x)
+    row = [jax.lax.dynamic_index_in_dim(c, run.steps, keepdims=False) for c in rules.table]
+    return Seen(value, gradient, row)
 
-    def f(x):
-        return problem.f(x, numbers)
 
-    value, gradient = jax.value_and_grad(f)(run.x)
-    norm = euclidean(gradient)
-    found = _test(rules, task, run, value, norm, limit)
-    reason = jnp.where(run.reason == Reason.RUNNING, found, run.reason)
-    moves = (reason == Reason.RUNNING) & (run.steps < pause)
+def watch(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Array:
+    """The stance of `run`: it stands still where it is not clear that no test holds.
+
+    By few operations, since it is wanted at every step; a run that stands still is judged later.
+    """
+    squares = jnp.sum(seen.gradient**2)
+    low, high = rules.squares
+    clear = [
+        jnp.abs(seen.value) <= jnp.finfo(seen.value.dtype).max,  # false for NaN, like the next
+        squares > low,
+        squares <= high,
+        (jnp.abs(run.x) <= task.bound).all(),
+        run.steps < limit,
+    ]
+    if rules.max_value is not None:
+        clear.append(seen.value <= rules.max_value)
+    if rules.f_tol is not None:
+        clear.append((run.steps == 0) | (jnp.abs(seen.value - run.last) >= rules.f_tol))
+    calm = functools.reduce(jnp.logical_and, clear) | (run.stance == CLEARED)
+    return jnp.where(calm, CALM, STANDS)
+
+
+def step(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen, pause: Array) -> Run:
+    """Moves on from the point seen, if `run` is calm there and has not made `pause` updates."""
+    numbers = numbers_of(problem, rules, task.numbers)
+    moves = (run.stance == CALM) & (run.steps < pause)
     optimizer = problem.optimizer(numbers, key(rules.seed, task.number))
-    more = {"value": value, "grad": gradient, "value_fn": f}
-    if rules.table:
-        more["row"] = [
-            jax.lax.dynamic_index_in_dim(column, run.steps, keepdims=False)
-            for column in rules.table
-        ]
-    updates, state = optimizer.update(gradient, run.state, run.x, **more)
+    more = {
+        "value": seen.value,
+        "grad": seen.gradient,
+        "value_fn": lambda x: problem.f(x, numbers),
+    }
+    if seen.row:
+        more["row"] = seen.row
+    updates, state = optimizer.update(seen.gradient, run.state, run.x, **more)
     x = optax.apply_updates(run.x, updates)
-    x, state = jax.tree.map(
-        lambda new, old: jnp.where(moves, new, old), (x, state), (run.x, run.state)
+    x, state, last = jax.tree.map(
+        lambda new, old: jnp.where(moves, new, old),
+        (x, state, None if run.last is None else seen.value),
+        (run.x, run.state, run.last),
     )
-    first = (run.reached == NOT_REACHED) & (value <= rules.targets)
-    return Run(
+    first = (run.reached == NOT_REACHED) & (seen.value <= rules.targets)
+    return run._replace(
         x=x,
-        value=value,
-        grad_norm=norm,
-        first=jnp.where(run.steps == 0, value, run.first),
-        best=jnp.where(value < run.best, value, run.best),
+        first=jnp.where(run.steps == 0, seen.value, run.first),
+        best=jnp.where(seen.value < run.best, seen.value, run.best),
         steps=run.steps + moves,
         extra=_more(run.extra, problem.evaluations(state), moves),
-        reason=reason,
         reached=jnp.where(first, run.steps, run.reached),
-        tested=None if run.tested is None else run.steps,
+        last=last,
         state=state,
     )
 
 
-def _test(rules: Rules, task: Task, run: Run, value: Array, norm: Array, limit: Array) -> Array:
+def judge(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Run:
+    """Tests where `run` stands still: it has a reason to end, or is cleared to move.
+
+    It ends after `limit` updates. What is not finite is kept like any value: to have the state
+    before it, descend once more with a lower limit.
+    """
+    found = _test(rules, task, run, seen, limit)
+    stands = (run.stance == STANDS) & (run.reason == Reason.RUNNING)
+    return run._replace(
+        reason=jnp.where(stands, found, run.reason),
+        stance=jnp.where(stands & (found == Reason.RUNNING), CLEARED, run.stance),
+    )
+
+
+def _test(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Array:
     """The reason of the first test that holds at the point of `run`, or RUNNING."""
+    value, norm = seen.value, euclidean(seen.gradient)
     escaped = jnp.abs(run.x).max() > task.bound
     if rules.max_value is not None:
         escaped |= value > rules.max_value
@@ -158,8 +207,8 @@ def _test(rules: Rules, task: Task, run: Run, value: Array, norm: Array, limit: 
         (Reason.GRAD_TOL, norm <= rules.grad_tol),
     ]
     if rules.f_tol is not None:
-        moved = run.steps > run.tested
-        tests.append((Reason.F_TOL, moved & (jnp.abs(value - run.value) < rules.f_tol)))
+        moved = run.steps > 0
+        tests.append((Reason.F_TOL, moved & (jnp.abs(value - run.last) < rules.f_tol)))
     return first_true(*tests, (Reason.MAX_STEPS, run.steps >= limit))
 
 

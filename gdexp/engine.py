@@ -24,11 +24,13 @@ import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 
 from gdexp import cache, lanes, paths, program, stream, tables, trig
+from gdexp.backend import PLAIN, Backend, once, plainly
 from gdexp.base import Path, UsageError
 from gdexp.descent import Problem, Rules
 from gdexp.experiment import Experiment
-from gdexp.lanes import Backend, Pace, Queue, Work
+from gdexp.lanes import Pace
 from gdexp.plan import Group, Plan, Tile
+from gdexp.refill import Queue, Work
 from gdexp.stream import FOREVER, STEPS, Harvest
 
 QUEUE = 16  # times as many runs as lanes wait on the device
@@ -196,7 +198,7 @@ def one_kernel(function: Callable[..., Any], *args: Any) -> Any:
         return jax.jit(function)(*args)
 
 
-CPU = Backend(one_kernel, {"sin": trig.sin, "cos": trig.cos})
+CPU = Backend(one_kernel, once, {"sin": trig.sin, "cos": trig.cos})
 
 
 def settings(experiment: Experiment) -> contextlib.ExitStack:
@@ -248,13 +250,13 @@ def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]
     blank = lanes.blank(problem, rules, queue, count)
     pace = Pace(np.int32(1), STEPS, FOREVER, np.bool_(False))
     arguments = (rules, queue, blank, pace)
-    backend = CPU if platform == "cpu" else lanes.PLAIN
+    backend = CPU if platform == "cpu" else PLAIN
     try:
         compiled, text = _for_each(devices, problem, backend, arguments)
     except jax.errors.JaxRuntimeError as error:  # a function may do what no single kernel can
-        if "UNIMPLEMENTED" not in str(error) or backend is lanes.PLAIN:
+        if "UNIMPLEMENTED" not in str(error) or backend is PLAIN:
             raise
-        backend = backend._replace(kernel=lanes.plainly)
+        backend = backend._replace(kernel=plainly)
         compiled, text = _for_each(devices, problem, backend, arguments)
     return Program(
         group=group,

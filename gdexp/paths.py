@@ -13,7 +13,8 @@ import numpy as np
 
 from gdexp import stream
 from gdexp.base import Ends, Path, Reason
-from gdexp.lanes import TURNED, Pace, Work
+from gdexp.lanes import Pace
+from gdexp.refill import TURNED, Work
 from gdexp.stream import STEPS
 
 # Reason -> 1 where the state kept is that before the last update, which gave something not finite

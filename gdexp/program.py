@@ -46,11 +46,13 @@ def _schedule(card: Card, numbers: dict[str, jax.Array]) -> Schedule | None:
 def rules(experiment: Experiment, group: Group) -> Rules:
     """What the runs of a group share, as numbers."""
     stop, dtype = experiment.stop, np.dtype(experiment.dtype).type
+    tolerance = stop.grad_tol if stop.grad_tol > 0 else -1
     return Rules(
         numbers=group.defaults.astype(dtype),
         seed=words(np.int64(experiment.seed)),
         max_steps=np.int32(stop.max_steps),
-        grad_tol=dtype(stop.grad_tol if stop.grad_tol > 0 else -1),
+        grad_tol=dtype(tolerance),
+        squares=clear(dtype, tolerance),
         f_tol=None if not stop.f_tol else dtype(stop.f_tol),
         escape_radius=dtype(stop.escape_radius),
         max_value=None if stop.max_value is None else dtype(stop.max_value),
@@ -62,3 +64,15 @@ def rules(experiment: Experiment, group: Group) -> Rules:
 def words(number: np.ndarray) -> np.ndarray:
     """Whole numbers [...] as two 32-bit words each [..., 2], the high one first."""
     return np.stack([number >> 32, number & 0xFFFFFFFF], axis=-1).astype(np.uint32)
+
+
+def clear(dtype: type[np.floating], tolerance: float) -> tuple[np.floating, np.floating]:
+    """Above which and up to which a sum of squares tells by itself that its root exceeds
+    `tolerance`: with a margin for rounding, and where no term of it overflows or is lost.
+    """
+    limits = np.finfo(dtype)
+    low, high = -1.0, float(limits.max) / 2
+    if tolerance >= 0:
+        lost = 2.0 ** (limits.minexp + 2 * limits.nmant)
+        low = min(max(lost, tolerance**2 * (1 + 64 * float(limits.eps))), high)
+    return dtype(low), dtype(high)

@@ -19,8 +19,9 @@ import jax
 import numpy as np
 
 from gdexp.base import Ends, Reason
-from gdexp.lanes import Log, Pace, Work
+from gdexp.lanes import Pace
 from gdexp.plan import Tile
+from gdexp.refill import Log, Work
 
 STEPS = np.int32(8)  # between two looks at how many lanes stand still
 CALL_SECONDS = 0.2  # of one device call: signals are only seen between calls
