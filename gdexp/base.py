@@ -206,6 +206,7 @@ class Ends(NamedTuple):
     evaluations: Any  # [N] of f, with or without its gradient
     reason: Any  # [N] Reason; 0: not ended yet
     reached: Any  # [N, T] first step at each target, or −1
+    period: Any  # [N] updates between two equal states; 0: none were found
 
 
 class Path(NamedTuple):

@@ -53,7 +53,7 @@ def run_table(experiment: Experiment, plan: Plan, tile: Tile, ends: Ends) -> pa.
         "x": lambda: _lists(ends.x),
         "outcome": lambda: _names(OUTCOMES, OUTCOME_OF[ends.reason - 1]),
         "reason": lambda: _names(REASONS, ends.reason - 1),
-        "period": lambda: pa.nulls(len(runs), pa.int32()),
+        "period": lambda: pa.array(ends.period, mask=ends.period == 0),
         "steps_to_target": lambda: _lists(ends.reached, ends.reached < 0),
     }
 

@@ -8,7 +8,6 @@ sign · f: a maximisation descends −f.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,12 +16,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
+from gdexp import progress
 from gdexp.base import Reason
 
 Array = jax.Array
 Numbers = Sequence[Array]  # [P] scalars
 NOT_REACHED = -1
-STANDS, CALM, CLEARED = np.arange(3, dtype=np.int32)  # a run's stance
+STANDS, CALM, CLEARED, WAITS = np.arange(4, dtype=np.int32)  # a run's stance
 
 
 class Problem(NamedTuple):
@@ -32,6 +32,9 @@ class Problem(NamedTuple):
     optimizer: Callable[[Numbers, Array], optax.GradientTransformationExtraArgs]  # (numbers, key)
     evaluations: Callable[[Any], Array | int]  # optimizer state -> extra evaluations it spent
     varied: tuple[int, ...]  # [V] places of the numbers that differ from run to run
+    rate: Callable[[Numbers], Array | float] = lambda numbers: 1.0  # learning rate, but for
+    factor: Callable[[Numbers, Array], Array] | None = None  # (numbers, count) -> a schedule's
+    kind: progress.Kind = progress.Kind.NOISY  # what an update follows from
 
 
 class Rules(NamedTuple):
@@ -50,6 +53,7 @@ class Rules(NamedTuple):
     max_value: Array | None  # of sign · f
     targets: Array  # [T] of sign · f
     table: Sequence[Array]  # what the optimizer needs by the count of updates (`tables`)
+    factors: Array | None = None  # [T] the schedule's factor by the count, if that is a table
 
 
 class Task(NamedTuple):
@@ -74,10 +78,11 @@ class Run(NamedTuple):
     best: Array  # least value so far
     steps: Array  # updates applied
     extra: Array | None  # evaluations beyond one a point; None if the optimizer makes none
-    stance: Array  # what the last step left: STANDS, CALM, or CLEARED since
+    stance: Array  # STANDS until it is judged, CALM, CLEARED by that, or WAITS for its place
     reason: Array  # base.Reason; 0 while running
     reached: Array  # [T] first step at each target, or NOT_REACHED
     last: Array | None  # value before the last update; None without f_tol
+    past: progress.Past
     state: Any  # of the optimizer
 
 
@@ -87,6 +92,7 @@ class Seen(NamedTuple):
     value: Array
     gradient: Array  # [D]
     row: Sequence[Array]  # of the rules' table
+    idle: Array | None  # bool: the learning rate is zero; None where nobody asks
 
 
 def init(
@@ -112,6 +118,7 @@ def init(
         reason=jnp.int32(Reason.RUNNING),
         reached=jnp.full(rules.targets.shape, NOT_REACHED, jnp.int32),
         last=None if rules.f_tol is None else nothing,
+        past=progress.begin(problem.kind, x, state),
         state=state,
     )
     return task, run
@@ -122,35 +129,50 @@ def see(problem: Problem, rules: Rules, task: Task, run: Run) -> Seen:
     numbers = numbers_of(problem, rules, task.numbers)
     value, gradient = jax.value_and_grad(lambda x: problem.f(x, numbers))(run.x)
     row = [jax.lax.dynamic_index_in_dim(c, run.steps, keepdims=False) for c in rules.table]
-    return Seen(value, gradient, row)
+    asked = problem.kind is progress.Kind.COUNTED
+    return Seen(value, gradient, row, _is_idle(problem, rules, numbers, run) if asked else None)
 
 
-def watch(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Array:
-    """The stance of `run`: it stands still where it is not clear that no test holds.
-
-    By few operations, since it is wanted at every step; a run that stands still is judged later.
-    """
-    squares = jnp.sum(seen.gradient**2)
-    low, high = rules.squares
-    clear = [
-        jnp.abs(seen.value) <= jnp.finfo(seen.value.dtype).max,  # false for NaN, like the next
-        squares > low,
-        squares <= high,
-        (jnp.abs(run.x) <= task.bound).all(),
-        run.steps < limit,
-    ]
-    if rules.max_value is not None:
-        clear.append(seen.value <= rules.max_value)
-    if rules.f_tol is not None:
-        clear.append((run.steps == 0) | (jnp.abs(seen.value - run.last) >= rules.f_tol))
-    calm = functools.reduce(jnp.logical_and, clear) | (run.stance == CLEARED)
-    return jnp.where(calm, CALM, STANDS)
+def _is_idle(problem: Problem, rules: Rules, numbers: Numbers, run: Run) -> Array:
+    """Whether the learning rate of the update to come is zero."""
+    idle = jnp.asarray(problem.rate(numbers)) == 0
+    if problem.factor is None:
+        return idle
+    if rules.factors is None:
+        return idle | (problem.factor(numbers, run.steps) == 0)
+    return idle | (jax.lax.dynamic_index_in_dim(rules.factors, run.steps, keepdims=False) == 0)
 
 
 def step(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen, pause: Array) -> Run:
     """Moves on from the point seen, if `run` is calm there and has not made `pause` updates."""
-    numbers = numbers_of(problem, rules, task.numbers)
     moves = (run.stance == CALM) & (run.steps < pause)
+    x, state = update(problem, rules, task, run, seen)
+    x, state, last = jax.tree.map(
+        lambda new, old: jnp.where(moves, new, old),
+        (x, state, None if run.last is None else seen.value),
+        (run.x, run.state, run.last),
+    )
+    steps = run.steps + moves
+    past = run.past
+    if isinstance(past, progress.Standstill):
+        past = progress.after(past, moves & (seen.idle | (x != run.x).any()), steps)
+    first = (run.reached == NOT_REACHED) & (seen.value <= rules.targets)
+    return run._replace(
+        x=x,
+        first=jnp.where(run.steps == 0, seen.value, run.first),
+        best=jnp.where(seen.value < run.best, seen.value, run.best),
+        steps=steps,
+        extra=_more(run.extra, problem.evaluations(state), moves),
+        reached=jnp.where(first, run.steps, run.reached),
+        last=last,
+        past=past,
+        state=state,
+    )
+
+
+def update(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen) -> tuple[Array, Any]:
+    """The point [D] and the optimizer's state after an update from the point seen."""
+    numbers = numbers_of(problem, rules, task.numbers)
     optimizer = problem.optimizer(numbers, key(rules.seed, task.number))
     more = {
         "value": seen.value,
@@ -160,56 +182,7 @@ def step(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen, pause
     if seen.row:
         more["row"] = seen.row
     updates, state = optimizer.update(seen.gradient, run.state, run.x, **more)
-    x = optax.apply_updates(run.x, updates)
-    x, state, last = jax.tree.map(
-        lambda new, old: jnp.where(moves, new, old),
-        (x, state, None if run.last is None else seen.value),
-        (run.x, run.state, run.last),
-    )
-    first = (run.reached == NOT_REACHED) & (seen.value <= rules.targets)
-    return run._replace(
-        x=x,
-        first=jnp.where(run.steps == 0, seen.value, run.first),
-        best=jnp.where(seen.value < run.best, seen.value, run.best),
-        steps=run.steps + moves,
-        extra=_more(run.extra, problem.evaluations(state), moves),
-        reached=jnp.where(first, run.steps, run.reached),
-        last=last,
-        state=state,
-    )
-
-
-def judge(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Run:
-    """Tests where `run` stands still: it has a reason to end, or is cleared to move.
-
-    It ends after `limit` updates. What is not finite is kept like any value: to have the state
-    before it, descend once more with a lower limit.
-    """
-    found = _test(rules, task, run, seen, limit)
-    stands = (run.stance == STANDS) & (run.reason == Reason.RUNNING)
-    return run._replace(
-        reason=jnp.where(stands, found, run.reason),
-        stance=jnp.where(stands & (found == Reason.RUNNING), CLEARED, run.stance),
-    )
-
-
-def _test(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Array:
-    """The reason of the first test that holds at the point of `run`, or RUNNING."""
-    value, norm = seen.value, euclidean(seen.gradient)
-    escaped = jnp.abs(run.x).max() > task.bound
-    if rules.max_value is not None:
-        escaped |= value > rules.max_value
-    tests = [
-        (Reason.NONFINITE_VALUE, ~jnp.isfinite(value)),
-        (Reason.NONFINITE_GRADIENT, ~jnp.isfinite(norm)),
-        (Reason.NONFINITE_POINT, ~jnp.isfinite(run.x).all()),
-        (Reason.ESCAPED, escaped),
-        (Reason.GRAD_TOL, norm <= rules.grad_tol),
-    ]
-    if rules.f_tol is not None:
-        moved = run.steps > 0
-        tests.append((Reason.F_TOL, moved & (jnp.abs(value - run.last) < rules.f_tol)))
-    return first_true(*tests, (Reason.MAX_STEPS, run.steps >= limit))
+    return optax.apply_updates(run.x, updates), state
 
 
 def _more(extra: Array | None, spent: Array | int, moves: Array) -> Array | None:
@@ -230,29 +203,3 @@ def key(seed: Array, number: Array) -> Array:
     for word in (*seed, *number):
         found = jax.random.fold_in(found, word)
     return found
-
-
-def euclidean(gradient: Array) -> Array:
-    """The Euclidean norm of `gradient` [D], finite wherever the result is.
-
-    A plain sum of squares overflows float32 at 1.8e19 and loses digits below 1e-19, and a blow-up
-    is what we look at. So it is formed at three scales, exact powers of two, and the one that
-    fits is taken (Blue, ACM TOMS 4 (1978) 15): no branch, no division of the components.
-    """
-    limits = jnp.finfo(gradient.dtype)
-    scale = jnp.asarray(2.0 ** (limits.maxexp // 2 + 8), gradient.dtype)
-    # without the barrier XLA takes (g s)² for g² s² and folds s², which overflows
-    scale = jax.lax.optimization_barrier(scale)
-    plain, large, small = (jnp.sum((gradient * s) ** 2) for s in (1, 1 / scale, scale))
-    fits = plain <= limits.max / 2  # false for infinity and NaN
-    too_small = plain < 2.0 ** (limits.minexp + 2 * limits.nmant)  # terms may have been lost
-    squares = jnp.where(too_small, small, jnp.where(fits, plain, large))
-    return jnp.sqrt(squares) * jnp.where(too_small, 1 / scale, jnp.where(fits, 1, scale))
-
-
-def first_true(*tests: tuple[Reason, Array]) -> Array:
-    """The reason of the first test that holds, or RUNNING."""
-    reason = jnp.int32(Reason.RUNNING)
-    for code, holds in reversed(tests):
-        reason = jnp.where(holds, jnp.int32(code), reason)
-    return reason

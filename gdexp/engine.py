@@ -8,7 +8,6 @@ long a device call is, do not touch the bits.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import math
@@ -19,57 +18,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 
 from gdexp import cache, lanes, paths, program, stream, tables, trig
 from gdexp.backend import PLAIN, Backend, once, plainly
 from gdexp.base import Path, UsageError
-from gdexp.descent import Problem, Rules
+from gdexp.descent import Problem
 from gdexp.experiment import Experiment
 from gdexp.lanes import Pace
 from gdexp.plan import Group, Plan, Tile
-from gdexp.refill import Queue, Work
+from gdexp.program import Program
+from gdexp.refill import Work
 from gdexp.stream import FOREVER, STEPS, Harvest
 
-QUEUE = 16  # times as many runs as lanes wait on the device
 # without the option XLA uses half of a vector register where there are registers of 512 bits
 COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
-
-
-@dataclasses.dataclass(frozen=True)
-class Program:
-    """A group's program, compiled for each device."""
-
-    group: Group
-    lanes: int
-    rules: Rules
-    blank: Work  # idle lanes: the first turns fill them
-    digest: str  # sha256 of the lowered program
-    compiled: dict[jax.Device, Callable[..., Work]]  # lanes.advance of a queue, work and a pace
-    compile_seconds: float
-
-    @property
-    def rows(self) -> int:
-        """How many runs a queue holds."""
-        return QUEUE * self.lanes
-
-    def on(self, device: jax.Device) -> tuple[Callable[[Queue, Work, Pace], Work], Work]:
-        """The program as a function of queue, work and pace, and work to begin with.
-
-        The work that it is given is used up.
-        """
-        # numpy is copied to the device by the first call; a random key has to be copied here
-        blank = jax.tree.map(
-            lambda a: a if isinstance(a, np.ndarray | np.generic) else jnp.array(a, copy=True),
-            self.blank,
-        )
-        return self.compiled[device], blank
-
-    def queue(self, runs: np.ndarray) -> Queue:
-        """The runs with the global numbers `runs` [N], padded, as numpy."""
-        return _queue(self.group, runs, self.rows, self.rules.grad_tol.dtype)
 
 
 class Engine:
@@ -245,8 +209,11 @@ def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]
     )
     with jax.default_device(devices[0]):
         make = cache.compiled(jax.jit(table).lower(rules.numbers))
-        rules = rules._replace(table=jax.tree.map(np.asarray, make(rules.numbers)))
-    queue = _queue(group, np.array([group.first]), QUEUE * count, rules.grad_tol.dtype)
+        rows, factors = jax.tree.map(np.asarray, make(rules.numbers))
+    rules = rules._replace(table=rows, factors=factors)
+    queue = program.queue_of(
+        group, np.array([group.first]), program.QUEUE * count, rules.grad_tol.dtype
+    )
     blank = lanes.blank(problem, rules, queue, count)
     pace = Pace(np.int32(1), STEPS, FOREVER, np.bool_(False))
     arguments = (rules, queue, blank, pace)
@@ -265,8 +232,21 @@ def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]
         blank=blank,
         digest=hashlib.sha256(text.encode()).hexdigest(),
         compiled=compiled,
+        periods=_when_needed(functools.partial(lanes.periods, problem)),
         compile_seconds=time.perf_counter() - began,
     )
+
+
+def _when_needed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function`, compiled when it is first called; its arguments are always of the same shapes."""
+    made: list[Callable[..., Any]] = []
+
+    def call(*args):
+        if not made:
+            made.append(cache.compiled(jax.jit(function).lower(*args)))
+        return made[0](*args)
+
+    return call
 
 
 def _for_each(
@@ -282,19 +262,3 @@ def _for_each(
         compiled[device] = functools.partial(made, here[0])
         text = text or lowered.as_text()
     return compiled, text
-
-
-def _queue(group: Group, runs: np.ndarray, rows: int, dtype: np.dtype) -> Queue:
-    """The runs with the global numbers `runs` [N], padded to `rows`, as numpy."""
-    with np.errstate(over="ignore"):  # a start beyond float32 is infinite: an invalid start
-        filled = (
-            group.points(runs).astype(dtype),
-            group.numbers(runs).astype(dtype),
-            program.words(runs),
-        )
-    padding = rows - len(runs)
-    if padding:
-        filled = tuple(
-            np.concatenate([a, np.zeros((padding, *a.shape[1:]), a.dtype)]) for a in filled
-        )
-    return Queue(*filled, np.int32(0), np.int32(len(runs)))

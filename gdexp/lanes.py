@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdexp import descent, flat, soa
+from gdexp import cycles, descent, flat, soa, stopping
 from gdexp.backend import Backend, plainly
 from gdexp.descent import Problem, Rules, Run, Seen
-from gdexp.refill import Log, Queue, Work, has_ended, turn, turned
+from gdexp.refill import Log, Queue, Work, has_ended, told_of, turn, turned
+from gdexp.stopping import Place
 
 APART = 16  # numbers of a run's array, at most, to be taken apart
 
@@ -79,16 +80,18 @@ def _stepping(problem: Problem, backend: Backend, rules: Rules, work: Work) -> S
         return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tree)
 
     like, limit = one((work.task, work.run)), jax.ShapeDtypeStruct((), np.int32)
+    place = Place(limit, limit)
     see = flat.trace(functools.partial(descent.see, problem, rules), *like)
     traced = [
         see,
-        flat.trace(functools.partial(descent.watch, rules), *like, see.out, limit),
+        flat.trace(functools.partial(stopping.watch, rules), *like, see.out, limit, place),
         flat.trace(functools.partial(descent.step, problem, rules), *like, see.out, limit),
-        flat.trace(functools.partial(descent.judge, rules), *like, see.out, limit),
-        flat.trace(descent.euclidean, see.out.gradient),
+        flat.trace(functools.partial(stopping.judge, rules), *like, see.out, limit, place),
+        flat.trace(stopping.euclidean, see.out.gradient),
     ]
     simple = all(soa.is_simple(APART, part) for part in traced)
-    axes = 0, 0, (0, 0, 0, None), 0, 0  # a pause is for all lanes
+    common = 0, 0, 0, 0, None  # the place is that of all lanes
+    axes = 0, common, (0, 0, 0, None), common, 0  # and so is a pause
     parts = (
         jax.vmap(soa.scalarwise(APART, part, backend.instead), in_axes=each)
         for part, each in zip(traced, axes, strict=True)
@@ -117,16 +120,17 @@ def _descend(stepping: Stepping, queue: Queue, pace: Pace, work: Work) -> tuple[
 
     once = functools.partial(stepping.once, pace.steps > 0)
 
-    def step(_, state):
+    def step(number, state):
         run, _ = state
         seen = once(stepping.see, task, run)
-        run = run._replace(stance=once(stepping.watch, task, run, seen, work.limit))
+        place = Place(number, pace.steps)
+        run = run._replace(stance=once(stepping.watch, task, run, seen, work.limit, place))
         return stepping.step(task, run, seen, pace.pause), seen
 
     def look(state):
         looks, _, run, seen = state
-        run, seen = jax.lax.fori_loop(0, pace.steps, step, (run, seen))
-        run = stepping.judge(task, run, seen, work.limit)
+        run, seen = jax.lax.fori_loop(jnp.int32(0), pace.steps, step, (run, seen))
+        run = stepping.judge(task, run, seen, work.limit, Place(jnp.int32(0), pace.steps))
         return looks - 1, standing(run), run, seen
 
     def all_looks(run):
@@ -143,6 +147,11 @@ def _descend(stepping: Stepping, queue: Queue, pace: Pace, work: Work) -> tuple[
     return looks, soa.together(work.run, run)
 
 
+def periods(problem: Problem, rules: Rules, *orbits: Any) -> Any:
+    """The periods [B] of runs whose state came back; see `cycles.period`."""
+    return jax.vmap(functools.partial(cycles.period, problem, rules))(*orbits)
+
+
 def blank(problem: Problem, rules: Rules, queue: Queue, lanes: int) -> Work:
     """Idle lanes and an empty log, for queues like `queue`: the first turns fill them."""
     init = jax.vmap(functools.partial(descent.init, problem, rules))
@@ -156,7 +165,7 @@ def blank(problem: Problem, rules: Rules, queue: Queue, lanes: int) -> Work:
         return jax.tree.map(array, tree)
 
     rows = 2 * (lanes + queue.x0.shape[0])
-    told = (shapes[0].number, shapes[1]._replace(state=None))
+    told = (shapes[0].number, told_of(shapes[1]))
     none = np.zeros(lanes, np.int32)
     task, run = zeros(lanes, shapes)
     return Work(

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Callable
+
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gdexp import optimizers
-from gdexp.base import discover
+from gdexp.base import Reason, discover
 from gdexp.descent import Numbers, Problem, Rules
 from gdexp.experiment import Card, Experiment
+from gdexp.lanes import Pace
 from gdexp.plan import Group
+from gdexp.refill import Log, Queue, Work
 from gdexp.schedules import Schedule
 from gdexp.schedules.constant import Constant
+
+QUEUE = 16  # times as many runs as lanes wait on the device
 
 
 def problem(group: Group, sign: float) -> Problem:
@@ -33,8 +41,15 @@ def problem(group: Group, sign: float) -> Problem:
             schedule=_schedule(group.schedule, held(numbers, "schedule")),
         )
 
+    def rate(numbers):
+        return held(numbers, "optimizer").get("learning_rate", 1.0)
+
+    def factor(numbers, count):
+        return _schedule(group.schedule, held(numbers, "schedule"))(count)
+
     varied = tuple(group.names.index(number) for number in group.varied)
-    return Problem(f, optimizer, optimizers.evaluations, varied)
+    changes = _schedule(group.schedule, {}) is not None
+    return Problem(f, optimizer, optimizers.evaluations, varied, rate, factor if changes else None)
 
 
 def _schedule(card: Card, numbers: dict[str, jax.Array]) -> Schedule | None:
@@ -61,6 +76,12 @@ def rules(experiment: Experiment, group: Group) -> Rules:
     )
 
 
+def numbers_of(words: np.ndarray) -> np.ndarray:
+    """Whole numbers [...] from their words [..., 2]: the inverse of `words`."""
+    high, low = np.moveaxis(words.astype(np.int64), -1, 0)
+    return high << 32 | low
+
+
 def words(number: np.ndarray) -> np.ndarray:
     """Whole numbers [...] as two 32-bit words each [..., 2], the high one first."""
     return np.stack([number >> 32, number & 0xFFFFFFFF], axis=-1).astype(np.uint32)
@@ -76,3 +97,78 @@ def clear(dtype: type[np.floating], tolerance: float) -> tuple[np.floating, np.f
         lost = 2.0 ** (limits.minexp + 2 * limits.nmant)
         low = min(max(lost, tolerance**2 * (1 + 64 * float(limits.eps))), high)
     return dtype(low), dtype(high)
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    """A group's program, compiled for each device."""
+
+    group: Group
+    lanes: int
+    rules: Rules
+    blank: Work  # idle lanes: the first turns fill them
+    digest: str  # sha256 of the lowered program
+    compiled: dict[jax.Device, Callable[..., Work]]  # lanes.advance of a queue, work and a pace
+    periods: Callable[..., jax.Array]  # lanes.periods
+    compile_seconds: float
+
+    @property
+    def rows(self) -> int:
+        """How many runs a queue holds."""
+        return QUEUE * self.lanes
+
+    def on(self, device: jax.Device) -> tuple[Callable[[Queue, Work, Pace], Work], Work]:
+        """The program as a function of queue, work and pace, and work to begin with.
+
+        The work that it is given is used up.
+        """
+        # numpy is copied to the device by the first call; a random key has to be copied here
+        blank = jax.tree.map(
+            lambda a: a if isinstance(a, np.ndarray | np.generic) else jnp.array(a, copy=True),
+            self.blank,
+        )
+        return self.compiled[device], blank
+
+    def queue(self, runs: np.ndarray) -> Queue:
+        """The runs with the global numbers `runs` [N], padded, as numpy."""
+        return queue_of(self.group, runs, self.rows, self.rules.grad_tol.dtype)
+
+    def settled(self, log: Log) -> Log:
+        """A log with periods in the place of spans.
+
+        A state that came back without having gone anywhere is no cycle: such a run is stalled.
+        """
+        came_back = np.flatnonzero(log.run.reason == Reason.CYCLE)
+        if not len(came_back):
+            return log
+        run, period = log.run, np.array(log.run.past)
+        # side by side those that take about as long: all wait for the longest
+        came_back = came_back[np.argsort(run.past[came_back], kind="stable")]
+        for first in range(0, len(came_back), self.lanes):
+            rows = came_back[first : first + self.lanes]
+            numbers = self.group.numbers(numbers_of(log.number[rows])).astype(run.x.dtype)
+            some = run.x[rows], jax.tree.map(lambda a, rows=rows: a[rows], run.state)
+            orbits = (*some, numbers, log.number[rows], run.past[rows])
+            padded = jax.tree.map(lambda a: _padded(a, self.lanes), orbits)
+            period[rows] = np.asarray(self.periods(self.rules, *padded))[: len(rows)]
+        reason = run.reason.copy()
+        reason[came_back[period[came_back] == 1]] = Reason.NO_PROGRESS
+        return log._replace(run=run._replace(reason=reason, past=period))
+
+
+def queue_of(group: Group, runs: np.ndarray, rows: int, dtype: np.dtype) -> Queue:
+    """The runs with the global numbers `runs` [N], padded to `rows`, as numpy."""
+    with np.errstate(over="ignore"):  # a start beyond float32 is infinite: an invalid start
+        filled = (
+            group.points(runs).astype(dtype),
+            group.numbers(runs).astype(dtype),
+            words(runs),
+        )
+    return Queue(*(_padded(a, rows) for a in filled), np.int32(0), np.int32(len(runs)))
+
+
+def _padded(rows: np.ndarray, count: int) -> np.ndarray:
+    """`rows` [N, ...] and zeros up to `count`."""
+    if len(rows) == count:
+        return rows
+    return np.concatenate([rows, np.zeros((count - len(rows), *rows.shape[1:]), rows.dtype)])

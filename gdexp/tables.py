@@ -9,6 +9,7 @@ and the first part becomes a table with a row a step. No optimizer is known by n
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ import jax.numpy as jnp
 import optax
 from jax.extend import core
 
-from gdexp import flat
+from gdexp import flat, progress
 from gdexp.descent import Problem
 
 LEAST, MOST = 2**12, 2**20  # rows: a power of 2, so that few sizes are ever compiled
@@ -36,12 +37,13 @@ class Split(NamedTuple):
 
 def tabulated(
     problem: Problem, dim: int, dtype: Any, count: int, max_steps: int
-) -> tuple[Problem, Callable[[jax.Array], list[jax.Array]]]:
+) -> tuple[Problem, Callable[[jax.Array], tuple[list[jax.Array], jax.Array | None]]]:
     """The problem with an optimizer that reads rows, and what makes the table of its rows.
 
     The table, a list of arrays [T], is made from the numbers [P] that runs share; `update` takes
     its row as the argument `row`. There is nothing in it where nothing follows from the count, or
-    where `max_steps` are too many for a table.
+    where `max_steps` are too many for a table. With it come the factors of a schedule [T], or None
+    where there is no schedule or it is not for every run the same.
 
     Args:
       problem: with any optimizer.
@@ -52,8 +54,10 @@ def tabulated(
     """
     rows = max(LEAST, 1 << int(max_steps).bit_length())
     split = _split(problem, dim, dtype, count)
+    factors = functools.partial(_factors, problem, rows, dtype)
     if rows > MOST or not split.clock:
-        return problem, lambda numbers: []
+        kind = progress.kind_of(split.init.out, has_table=False)
+        return problem._replace(kind=kind), lambda numbers: ([], None)
     leaves, structure = jax.tree.flatten(split.init.out)
 
     def optimizer(numbers, key):
@@ -71,8 +75,10 @@ def tabulated(
         whole = [0 if i in split.clock else next(own) for i in range(len(leaves))]
         return problem.evaluations(structure.unflatten(whole))
 
-    made = problem._replace(optimizer=optimizer, evaluations=evaluations)
-    return made, lambda numbers: _table(split, rows, numbers)
+    own = [leaf for i, leaf in enumerate(leaves) if i not in split.clock]
+    kind = progress.kind_of(own, has_table=True)
+    made = problem._replace(optimizer=optimizer, evaluations=evaluations, kind=kind)
+    return made, lambda numbers: (_table(split, rows, numbers), factors(numbers))
 
 
 def _split(problem: Problem, dim: int, dtype: Any, count: int) -> Split:
@@ -141,6 +147,19 @@ def _rest(split: Split, before: Any, state: Sequence[Any], after: Any, row: Sequ
     updates, *new = (flat.read(env, v) if i - 1 not in split.clock else None
                      for i, v in enumerate(jaxpr.outvars))  # fmt: skip
     return updates, [value for i, value in enumerate(new) if i not in split.clock]
+
+
+def _factors(problem: Problem, rows: int, dtype: Any, numbers: jax.Array) -> jax.Array | None:
+    """The factor of a schedule for each count of updates [T], if it needs shared numbers alone."""
+    if problem.factor is None:
+        return None
+    scalar = [jax.ShapeDtypeStruct((), dtype)] * len(numbers)
+    closed = flat.trace(problem.factor, scalar, jax.ShapeDtypeStruct((), jnp.int32)).closed
+    shared = [v for i, v in enumerate(closed.jaxpr.invars) if i not in problem.varied]
+    if not _is_known(closed.jaxpr.outvars[0], _known(closed, shared)):
+        return None
+    counts = jnp.arange(rows, dtype=jnp.int32)
+    return jax.lax.map(lambda count: problem.factor(list(numbers), count), counts, batch_size=rows)
 
 
 def _table(split: Split, rows: int, numbers: jax.Array) -> list[jax.Array]:

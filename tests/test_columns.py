@@ -42,7 +42,8 @@ def ends_of(tile, dtype="float32", targets=0, planned=PLANNED):
     x = rng.normal(size=(n, planned.groups[tile.group].space.dim)).astype(dtype)
     reason = np.array(ENDED, np.int32)[np.arange(n) % len(ENDED)]
     reached = rng.integers(-1, 5, (n, targets)).astype(np.int32)
-    return Ends(x, *real[:4], *steps, reason, reached)
+    period = np.where(reason == Reason.CYCLE, 2 + np.arange(n) % 3, 0).astype(np.int32)
+    return Ends(x, *real[:4], *steps, reason, reached, period)
 
 
 def table_of(tile, asked=ASKED):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdexp import descent, lanes, program, stream
+from gdexp import descent, lanes, program, stopping, stream
 from gdexp.backend import PLAIN
 from gdexp.base import Ends, Reason
 from gdexp.descent import Problem, Rules
@@ -148,12 +148,15 @@ def test_targets_are_stamped_with_the_first_step_at_or_below():
     assert run.reached.tolist() == [0, 3, -1]
 
 
+PLACE = stopping.Place(jnp.int32(0), jnp.int32(1))
+
+
 def stepped(asked, given, task, run, limit, pause):
     """`run` after one step and a look at it."""
     seen = descent.see(asked, given, task, run)
-    run = run._replace(stance=descent.watch(given, task, run, seen, limit))
+    run = run._replace(stance=stopping.watch(given, task, run, seen, limit, PLACE))
     run = descent.step(asked, given, task, run, seen, pause)
-    return descent.judge(given, task, run, seen, limit)
+    return stopping.judge(given, task, run, seen, limit, PLACE)
 
 
 def test_a_run_that_has_ended_stays_to_the_bit():
@@ -199,7 +202,7 @@ def norm(values, dtype):
     return np.asarray(NORM(batch))[0]
 
 
-NORM = jax.jit(jax.vmap(descent.euclidean))
+NORM = jax.jit(jax.vmap(stopping.euclidean))
 
 
 def floats(width):

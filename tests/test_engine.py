@@ -65,10 +65,10 @@ def test_a_run_keeps_its_bits_in_any_tile_and_beside_any_neighbours(mixed):
             assert whole[first : first + count].tobytes() == own.tobytes(), name
 
 
-@pytest.mark.parametrize("steps", [1, 7, 64])
-def test_bits_do_not_depend_on_when_lanes_are_harvested(mixed, monkeypatch, steps):
+@pytest.mark.parametrize("seconds", [1e-9, 2e-3])
+def test_bits_do_not_depend_on_how_long_a_device_call_is(mixed, monkeypatch, seconds):
     made, ends = mixed
-    monkeypatch.setattr(stream, "STEPS", np.int32(steps))
+    monkeypatch.setattr(stream, "CALL_SECONDS", seconds)
     [again] = ends_of(made, made.plan.tiles())
     assert all(a.tobytes() == b.tobytes() for a, b in zip(ends, again, strict=True))
 
@@ -272,7 +272,7 @@ def test_every_optimizer_agrees_with_a_plain_loop(name):
         stop_escape_radius=1e300,
     )
     [row] = found.runs.to_pylist()
-    assert row["steps"] == steps
+    assert row["steps"] == steps or row["reason"] == "no_progress"  # then it would stay there
     assert row["x"] == pytest.approx(reference(name, steps), abs=1e-12, rel=1e-12)
 
 

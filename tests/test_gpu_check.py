@@ -40,7 +40,8 @@ def test_it_compares_measures_and_writes_and_its_comparison_can_fail(tmp_path, m
     count = 1000
     numbers = [np.ones(count, np.float32)] * 4
     steps, reason = np.full(count, 7), np.full(count, Reason.GRAD_TOL)
-    ends = Ends(np.ones((count, 2)), *numbers, steps, steps + 1, reason, np.empty((count, 0)))
+    none = np.empty((count, 0))
+    ends = Ends(np.ones((count, 2)), *numbers, steps, steps + 1, reason, none, 0 * steps)
     same = alike.compare(ends, ends)
     assert not alike.different(ends, ends)
     assert not alike.complaints(same, same, False)

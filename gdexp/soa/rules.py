@@ -22,7 +22,8 @@ Rule = Callable[..., Value | list[Value] | None]  # (parameters, *operands); Non
 PRODUCTS = 64  # of a matrix product, at most, to be written out
 
 ELEMENTWISE = """
-abs acos acosh add add_any and asin asinh atan atan2 atanh cbrt ceil clamp convert_element_type copy
+abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp copy
+convert_element_type
 cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite le lgamma
 log log1p logistic lt max min mul ne neg nextafter not or pow reduce_precision rem round rsqrt
 select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square

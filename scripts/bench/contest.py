@@ -28,10 +28,12 @@ class Contestant:
     peer: str
     devices: int | None = None  # None: one for each core, where it asks for any
     lanes: int | None = None  # None: gdexp's own rule
+    unchecked: bool = False  # without looking for cycles and stalls
 
     @property
     def name(self) -> str:
         said = [f"{what}={n}" for what in ("devices", "lanes") if (n := getattr(self, what))]
+        said += ["unchecked"] if self.unchecked else []
         return self.peer + (f"[{', '.join(said)}]" if said else "")
 
 
@@ -73,7 +75,7 @@ def _prepare(pool: Workers, task: Task, contestant: Contestant) -> tuple[dict, d
         do="prepare",
         slot=contestant.name,
         task=dataclasses.asdict(task),
-        options={"lanes": contestant.lanes},
+        options={"lanes": contestant.lanes, "unchecked": contestant.unchecked},
         given=str(pool.home / "given.npz"),
         ends=str(file),
     )

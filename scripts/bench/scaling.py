@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bench.contest import Contestant
 from bench.machine import cores
-from bench.tasks import CASES, Task, heterogeneous, homogeneous
+from bench.tasks import CASES, OPTIMIZERS, Task, heterogeneous, homogeneous
 
 PARABOLOID, TWO_WELLS = CASES[:2]
 ROSENBROCK = next(case for case in CASES if case.function == "rosenbrock")
@@ -39,6 +39,7 @@ def measures() -> Iterator[Measure]:
     """Every contest of every series."""
     yield from _devices()
     yield from _lanes()
+    yield from _checks()
     for dim in DIMENSIONS:
         case = dataclasses.replace(ROSENBROCK, dim=dim, runs=max(2048, 131_072 // dim))
         task = homogeneous(case, "sgd")
@@ -60,6 +61,14 @@ def _devices() -> Iterator[Measure]:
         for optimizer in ("sgd", "adam"):
             task = heterogeneous(case, optimizer)
             yield Measure("devices", None, dataclasses.replace(task, runs=8 * case.runs), fewer)
+
+
+def _checks() -> Iterator[Measure]:
+    """gdexp against itself without looking for cycles and stalls."""
+    for case in (PARABOLOID, TWO_WELLS, ROSENBROCK):
+        for optimizer in OPTIMIZERS:
+            task = heterogeneous(case, optimizer)
+            yield Measure("checks", None, task, (Contestant("gdexp", unchecked=True),))
 
 
 def _lanes() -> Iterator[Measure]:

@@ -28,7 +28,8 @@ def ends_of(rows):
     f = f.astype(np.float32)
     x = np.stack([f, np.arange(len(f))], axis=1).astype(np.float32)
     none = np.zeros((len(f), 0), np.int32)
-    return Ends(x, f, f, f, f, steps.astype(np.int32), steps, reason.astype(np.int32), none)
+    reason, steps = reason.astype(np.int32), steps.astype(np.int32)
+    return Ends(x, f, f, f, f, steps, steps, reason, none, 0 * steps)
 
 
 values = st.one_of(st.sampled_from([0.0, -1.0, 2.5]), st.floats(width=32))

@@ -1,0 +1,118 @@
+"""When one run ends: the tests in their order, for one point, as plain JAX.
+
+Every step asks whether it is clear that none holds, by few operations (`watch`); where it is not
+the run stands still, and the tests are made when somebody looks (`judge`).
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from gdexp import progress
+from gdexp.base import Reason
+from gdexp.descent import CALM, CLEARED, STANDS, WAITS, Array, Rules, Run, Seen, Task
+
+
+class Place(NamedTuple):
+    """Where between two looks a step is."""
+
+    number: Array  # from 0
+    of: Array  # steps between two looks, a power of 2: a remainder is slow on CPU
+
+
+def watch(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array, place: Place) -> Array:
+    """The stance of `run`: it stands still where it is not clear that no test holds.
+
+    By few operations, since it is wanted at every step; a run that stands still is judged later. It
+    moves on only at its own place between two looks, so that they come at the same steps of a run
+    whatever it waited for.
+    """
+    squares = jnp.sum(seen.gradient**2)
+    low, high = rules.squares
+    clear = [
+        jnp.abs(seen.value) <= jnp.finfo(seen.value.dtype).max,  # false for NaN, like the next
+        squares > low,
+        squares <= high,
+        (jnp.abs(run.x) <= task.bound).all(),
+        run.steps < limit,
+    ]
+    if rules.max_value is not None:
+        clear.append(seen.value <= rules.max_value)
+    if rules.f_tol is not None:
+        clear.append((run.steps == 0) | (jnp.abs(seen.value - run.last) >= rules.f_tol))
+    stuck = progress.is_stuck(run.past, run.steps)
+    if stuck is not None:
+        clear.append(~stuck)
+    free = functools.reduce(jnp.logical_and, clear) | (run.stance == CLEARED)
+    elsewhere = jnp.where(run.stance == CALM, WAITS, run.stance)
+    here = run.steps & (place.of - 1) == place.number
+    return jnp.where(here, jnp.where(free, CALM, STANDS), elsewhere)
+
+
+def judge(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array, place: Place) -> Run:
+    """Tests where `run` stands still: it has a reason to end, or is cleared to move.
+
+    It ends after `limit` updates. What is not finite is kept like any value: to have the state
+    before it, descend once more with a lower limit.
+    """
+    due = (run.steps & (place.of - 1) == 0) & (run.reason == Reason.RUNNING)
+    found = _test(rules, task, run, seen, limit)
+    stands = (run.stance == STANDS) & (run.reason == Reason.RUNNING)
+    return run._replace(
+        reason=jnp.where(stands, found, run.reason),
+        stance=jnp.where(stands & (found == Reason.RUNNING), CLEARED, run.stance),
+        past=progress.recall(run.past, run.x, run.state, run.steps, due),
+    )
+
+
+def _test(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Array:
+    """The reason of the first test that holds at the point of `run`, or RUNNING."""
+    value, norm = seen.value, euclidean(seen.gradient)
+    escaped = jnp.abs(run.x).max() > task.bound
+    if rules.max_value is not None:
+        escaped |= value > rules.max_value
+    tests = [
+        (Reason.NONFINITE_VALUE, ~jnp.isfinite(value)),
+        (Reason.NONFINITE_GRADIENT, ~jnp.isfinite(norm)),
+        (Reason.NONFINITE_POINT, ~jnp.isfinite(run.x).all()),
+        (Reason.ESCAPED, escaped),
+        (Reason.GRAD_TOL, norm <= rules.grad_tol),
+    ]
+    if rules.f_tol is not None:
+        moved = run.steps > 0
+        tests.append((Reason.F_TOL, moved & (jnp.abs(value - run.last) < rules.f_tol)))
+    stuck = progress.is_stuck(run.past, run.steps)
+    if stuck is not None:
+        recurs = isinstance(run.past, progress.Recurrence)
+        tests.append((Reason.CYCLE if recurs else Reason.NO_PROGRESS, stuck))
+    return first_true(*tests, (Reason.MAX_STEPS, run.steps >= limit))
+
+
+def euclidean(gradient: Array) -> Array:
+    """The Euclidean norm of `gradient` [D], finite wherever the result is.
+
+    A plain sum of squares overflows float32 at 1.8e19 and loses digits below 1e-19, and a blow-up
+    is what we look at. So it is formed at three scales, exact powers of two, and the one that
+    fits is taken (Blue, ACM TOMS 4 (1978) 15): no branch, no division of the components.
+    """
+    limits = jnp.finfo(gradient.dtype)
+    scale = jnp.asarray(2.0 ** (limits.maxexp // 2 + 8), gradient.dtype)
+    # without the barrier XLA takes (g s)² for g² s² and folds s², which overflows
+    scale = jax.lax.optimization_barrier(scale)
+    plain, large, small = (jnp.sum((gradient * s) ** 2) for s in (1, 1 / scale, scale))
+    fits = plain <= limits.max / 2  # false for infinity and NaN
+    too_small = plain < 2.0 ** (limits.minexp + 2 * limits.nmant)  # terms may have been lost
+    squares = jnp.where(too_small, small, jnp.where(fits, plain, large))
+    return jnp.sqrt(squares) * jnp.where(too_small, 1 / scale, jnp.where(fits, 1, scale))
+
+
+def first_true(*tests: tuple[Reason, Array]) -> Array:
+    """The reason of the first test that holds, or RUNNING."""
+    reason = jnp.int32(Reason.RUNNING)
+    for code, holds in reversed(tests):
+        reason = jnp.where(holds, jnp.int32(code), reason)
+    return reason
