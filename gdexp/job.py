@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from gdexp import columns, environment, function, plan, store
+from gdexp import columns, environment, function, labels, plan, store
 from gdexp.analysis.tally import Tally, outcome_counts
 from gdexp.engine import Engine
 from gdexp.experiment import Experiment
@@ -55,13 +55,15 @@ def run(
         return results
     told = [kind(experiment, planned, directory) for kind in sinks if kind.wanted(experiment)]
     with _closing(told, results):
+        objectives = labels.prepare(experiment, planned)
         tally = _descend(engine, results, told, began)
         _trace(engine, results)
         if planned.count == 1:
             steps = max(tally.groups[0].longest, 1)
             [results.path] = engine.trace([0], path_every or -(-steps // PATH_STATES))
+        found = labels.label(experiment, planned, results, objectives)
         seconds = time.perf_counter() - began
-        results.summary = _summary(tally, engine, seconds)
+        results.summary = _summary(tally, engine, seconds) | {"stationary": found}
         _complete(manifest, engine, seconds)
         if directory:
             store.write_summary(directory, results.summary)

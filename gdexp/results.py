@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from gdexp import store
+from gdexp import frames, store
 from gdexp.base import Path, UsageError, nearest
 
 NOTHING = "nothing has been run yet"
-SPREAD_DIMENSIONS = 16  # x and x0 become columns of a frame up to this many
+NO_LABELS = "these results have no labels: x and outcome are needed, name them in store.columns"
 
 
 class Results:
@@ -43,6 +41,8 @@ class Results:
         self.config = config
         self.summary = summary
         self.path: Path | None = None
+        self._labels: pa.Table | None = None
+        self._minima: pa.Table | None = None
         self._tables: dict[str, dict[int, pa.Table]] = {store.RUNS: {}, store.TRACES: {}}
 
     def __repr__(self) -> str:
@@ -59,6 +59,36 @@ class Results:
     def add_traces(self, part: int, table: pa.Table) -> None:
         """Takes the recorded states of some runs."""
         self._add(store.TRACES, part, table)
+
+    def add_labels(self, parts: Iterable[pa.Table], minima: Callable[[], pa.Table]) -> None:
+        """Takes the labels of all runs, part by part, and the stationary points they name."""
+        if self.directory:
+            store.write_tables(self.directory, store.LABELS, parts)
+            store.write_tables(self.directory, store.MINIMA, [minima()])
+        else:
+            self._labels, self._minima = pa.concat_tables(parts).combine_chunks(), minima()
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether it is told what the ends are."""
+        return self._labels is not None or bool(
+            self.directory and (self.directory / store.LABELS).exists()
+        )
+
+    @property
+    def labels(self) -> pa.Table:
+        """What each run ended at (run, kind, minimum_id), in the order of their numbers."""
+        return self._derived(self._labels, store.LABELS)
+
+    @property
+    def minima(self) -> pa.Table:
+        """The stationary points at which runs ended, best value first."""
+        return self._derived(self._minima, store.MINIMA)
+
+    def _derived(self, table: pa.Table | None, name: str) -> pa.Table:
+        if not self.has_labels:
+            raise UsageError(NO_LABELS)
+        return store.read_table(self.directory, name) if table is None else table
 
     @property
     def runs(self) -> pa.Table:
@@ -87,6 +117,11 @@ class Results:
             table = table.add_column(names.index("run"), "run", [np.concatenate(runs)])
         return table
 
+    def parts(self, *names: str) -> Iterator[tuple[int, pa.Table]]:
+        """The columns `names` of each part that is here, with its number, one after the other."""
+        for part in self._numbers(store.RUNS):
+            yield part, self._part(store.RUNS, part).select(names)
+
     def sample(self, most: int) -> pa.Table:
         """At most `most` runs: all, or one chosen at random from each of `most` equal stretches.
 
@@ -114,19 +149,11 @@ class Results:
         return self._read(store.TRACES, parts, self._columns(store.TRACES, parts))
 
     def to_pandas(self) -> Any:
-        """The runs as a pandas DataFrame, a list column as x_0, x_1, … up to 16 dimensions."""
-        _need("pandas")
-        table = self.runs
-        lists = [field.name for field in table.schema if pa.types.is_list(field.type)]
-        for name in lists:
-            values = table[name].combine_chunks()
-            widths = np.unique(np.diff(np.asarray(values.offsets)))
-            if len(widths) and widths.max() <= SPREAD_DIMENSIONS:
-                at = table.schema.get_field_index(name)
-                table = table.remove_column(at)
-                for i in range(int(widths.max())):
-                    table = table.add_column(at + i, f"{name}_{i}", _coordinate(values, i))
-        return table.to_pandas()
+        """The runs as a pandas DataFrame, with their labels where they were made.
+
+        A list column becomes x_0, x_1, … up to 16 dimensions.
+        """
+        return frames.to_pandas(self._labelled())
 
     def to_xarray(self) -> Any:
         """The runs as an xarray Dataset whose dimensions are the sweep's axes.
@@ -138,31 +165,17 @@ class Results:
         Raises:
           UsageError: runs are missing, so that they fill no array.
         """
-        xarray = _need("xarray")
-        runs, groups = self.runs, self.manifest["groups"]
-        if len(runs) < self.manifest["runs"]:
-            raise UsageError(f"only {len(runs)} of {self.manifest['runs']} runs are here")
-        lists = [field.name for field in runs.schema if pa.types.is_list(field.type)]
-        kinds = {
-            json.dumps([g["axes"], g["shape"], *(len(runs[name][g["first"]]) for name in lists)])
-            for g in groups
-        }
-        grid = {
-            key: np.frombuffer(base64.b64decode(bits), "<f8").astype(np.float64)
-            for key, bits in self.manifest["grid"].items()
-        }
-        if len(kinds) == 1:
-            names = ("objective", "optimizer")
-            each = {name: list(dict.fromkeys(g[name] for g in groups)) for name in names}
-            return _dataset(xarray, runs, groups[0], grid, each)
-        return xarray.DataTree.from_dict(
-            {
-                f"{g['objective']}/{g['optimizer']}": _dataset(
-                    xarray, runs.slice(g["first"], math.prod(g["shape"])), g, grid, {}
-                )
-                for g in groups
-            }
-        )
+        return frames.to_xarray(self._labelled(), self.manifest)
+
+    def _labelled(self) -> pa.Table:
+        """The runs with kind and minimum_id behind their columns, if there are labels."""
+        runs = self.runs
+        if not self.has_labels:
+            return runs
+        labels = self.labels
+        for name in labels.column_names[1:]:
+            runs = runs.append_column(labels.schema.field(name), labels[name])
+        return runs.combine_chunks()
 
     def _add(self, folder: str, part: int, table: pa.Table) -> None:
         if self.directory:
@@ -225,46 +238,3 @@ def _tiles(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
         count, step = math.prod(group["shape"]), group["tile_runs"]
         for first in range(0, count, step):
             yield group["first"] + first, min(step, count - first)
-
-
-def _coordinate(values: pa.ListArray, i: int) -> pa.Array:
-    """Column i of a list column; null where a row is shorter."""
-    offsets = np.asarray(values.offsets)
-    inside = np.diff(offsets) > i
-    return values.values.take(pa.array(offsets[:-1] + i, mask=~inside))
-
-
-def _dataset(
-    xarray: Any,
-    rows: pa.Table,
-    group: Mapping[str, Any],
-    grid: Mapping[str, np.ndarray],
-    names: Mapping[str, list[str]],
-) -> Any:
-    """Runs along the axes of `group`, behind the axes that `names` adds in front.
-
-    Coordinates are those of the plan: a row's place tells them, whatever columns were kept.
-    """
-    dims = [*names, *("+".join(keys) for keys in group["axes"]), "start", "replicate"]
-    shape = [*map(len, names.values()), *group["shape"]]
-    data, coords = {}, dict(names)
-    coords |= {key: ("+".join(keys), grid[key]) for keys in group["axes"] for key in keys}
-    coords |= {name: np.arange(shape[dims.index(name)]) for name in ("start", "replicate")}
-    for name in rows.column_names:
-        column = rows[name].combine_chunks()
-        if name in (*coords, "objective", "optimizer") or column.null_count == len(column):
-            continue
-        if pa.types.is_list(column.type):
-            values = np.asarray(column.flatten().fill_null(-1)).reshape(*shape, -1)
-            data[name] = ([*dims, "dim" if name in ("x", "x0") else "target"], values)
-            continue
-        plain = column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
-        data[name] = (dims, plain.to_numpy(zero_copy_only=False).reshape(shape))
-    return xarray.Dataset(data, coords)
-
-
-def _need(package: str) -> Any:
-    try:
-        return __import__(package)
-    except ImportError:
-        raise UsageError(f"this needs {package}: pip install 'gdexp[frames]'") from None

@@ -23,6 +23,7 @@ from gdexp.base import UsageError
 
 MANIFEST, CONFIG, SUMMARY = "manifest.json", "config.yaml", "summary.json"
 RUNS, TRACES = "runs", "traces"
+LABELS, MINIMA = "labels.parquet", "minima.parquet"
 MOST_CONFIG_BYTES = 2**20  # of a saved config that is read back
 
 # How parts are written, in ns and bytes a run (65,536 runs of paraboloid x sgd on a 2-core x86-64):
@@ -78,6 +79,23 @@ def write_manifest(directory: FilePath, manifest: Mapping[str, Any]) -> None:
 def write_summary(directory: FilePath, summary: Mapping[str, Any]) -> None:
     """summary.json: what was found. A number that is not finite is null."""
     _write(directory / SUMMARY, json.dumps(summary, indent=1, allow_nan=False).encode())
+
+
+def write_tables(directory: FilePath, name: str, tables: Iterable[pa.Table]) -> None:
+    """A file of one table that comes in parts, of which one is in memory at a time."""
+    with _whole(directory / name) as temporary, contextlib.ExitStack() as stack:
+        writer = None
+        for table in tables:
+            if writer is None:
+                options = {"compression": "zstd", "write_page_checksum": True}
+                writer = stack.enter_context(pq.ParquetWriter(temporary, table.schema, **options))
+            writer.write_table(table)
+
+
+def read_table(directory: FilePath, name: str) -> pa.Table:
+    """A file of one table, whole."""
+    with pq.ParquetFile(directory / name, page_checksum_verification=True) as file:
+        return file.read()
 
 
 def write_part(directory: FilePath, folder: str, part: int, table: pa.Table) -> FilePath:

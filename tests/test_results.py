@@ -304,7 +304,7 @@ def test_a_frame_has_a_column_for_each_coordinate(race):
         for name in table.column_names
         for new in ([f"{name}_0", f"{name}_1"] if name in lists else [name])
     ]
-    assert list(frame.columns) == spread
+    assert list(frame.columns) == [*spread, "kind", "minimum_id"]
     for name in ("x0", "x"):
         points = np.array(table[name].to_pylist(), np.float32)
         assert (frame[[f"{name}_0", f"{name}_1"]].to_numpy() == points).all()

@@ -147,6 +147,10 @@ def closing(results: Any) -> Iterator[str]:
             "from there on most do[/]"
         )
     runs, seconds = summary["runs"], f"{summary['seconds']:.1f} s"
+    for name, found in summary["stationary"].items():
+        if runs > 1 and found["minima"]:
+            minima = f"{found['minima']} minim{'um' if found['minima'] == 1 else 'a'}"
+            yield f"[dim]{name}: runs ended at {minima}[/]"
     compiling = f"{summary['compile_seconds']:.1f} s of it compiling"
     if runs == 1:
         yield f"1 run in {seconds} ({compiling})"

@@ -56,6 +56,7 @@ class WandbSink(Sink):
         }
         files = sorted(self.directory.glob("runs/*.parquet"))
         files += sorted(self.directory.glob("traces/*.parquet"))
+        files += sorted(self.directory.glob("*.parquet"))  # labels and minima
         sample = results.sample(MAX_ROWS)
         summary["table_rows"] = sample.num_rows
         self.run.finish(summary, sample, files)

@@ -1,0 +1,200 @@
+"""The shape of an objective about points: value, gradient, curvature, the nearest stationary point.
+
+All in float64, whatever a sweep descended in. What is written here is for one point; it is compiled
+for many at once. Up to DENSE dimensions a Hessian is a matrix; beyond that it is only ever
+multiplied with vectors.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from gdexp import cache
+
+Array = jax.Array
+Function = Callable[[Array, Array], Array]  # (x [D], numbers [V]) -> f
+
+DENSE = 64  # dimensions
+ITERATIONS = 60  # of Newton's method at most: a factor of 2/3 each (x⁴) comes to 1e-10
+SETTLED = 1e-13  # a step of this part of 1 + ‖x‖ is rounding
+ROWS, BATCH = 64, 4096  # points computed together, at least and at most
+NUMBERS = 2**20  # of their Hessians, at most
+
+
+class Shape(NamedTuple):
+    """An objective about N points, float64."""
+
+    x: Any  # [N, D] the stationary point that Newton's method comes to from each
+    f: Any  # [N] value there
+    eigenvalues: Any  # [N, E] of the Hessian there, rising: all D, or the least and the largest
+    scale: Any  # [N] the largest in size of those, there and where it began
+    first: Any  # [N] length of the first step
+    grad_norm: Any  # [N, 2] where it began, and there
+
+
+class Look(NamedTuple):
+    """What is at N points."""
+
+    f: Any  # [N]
+    grad_norm: Any  # [N]
+    eigenvalues: Any  # [N, D] of the Hessian, rising
+    step: Any  # [N, D] of Newton's method
+
+
+class Curvature:
+    """Second derivatives of one function.
+
+    Args:
+      function: in JAX operations, of a point and the numbers that differ from point to point.
+    """
+
+    def __init__(self, function: Function):
+        self._function = function
+        self._compiled: dict[Any, Callable[..., Any]] = {}  # shapes -> `_derivatives` of many
+        self._compiling = threading.Lock()
+
+    def prepare(self, dim: int, numbers: int) -> None:
+        """Compiles what a few points need, in a thread of its own, while something else is done."""
+        if dim <= DENSE:
+            shapes = (ROWS, dim), (ROWS, numbers)
+            threading.Thread(target=self._program, args=shapes).start()
+
+    def settle(self, x: np.ndarray, numbers: np.ndarray) -> Shape:
+        """Follows Newton's method from each of `x` [N, D] to where the gradient is zero.
+
+        A step minimises ‖g + H s‖² + μ ‖s‖², μ = ‖g‖² / (1 + ‖x‖)²: with that it converges
+        quadratically to a set of stationary points as well as to a single one (Yamashita and
+        Fukushima, Computing Supplement 15 (2001) 239), be it minimum, saddle or maximum.
+
+        Args:
+          x: [N, D].
+          numbers: [N, V].
+        """
+        x, numbers = np.asarray(x, np.float64), np.asarray(numbers, np.float64)
+        if not len(x):
+            count = 2 if x.shape[1] > DENSE else x.shape[1]
+            return Shape(x, *(np.empty((0, *more)) for more in ((), (count,), (), (), (2,))))
+        with np.errstate(all="ignore"):  # what runs away is told by where it comes to
+            if x.shape[1] > DENSE:
+                each = [self._by_products(*point) for point in zip(x, numbers, strict=True)]
+                return Shape(*(np.stack(column) for column in zip(*each, strict=True)))
+            step = max(1, min(BATCH, NUMBERS // x.shape[1] ** 2))
+            parts = (slice(first, first + step) for first in range(0, len(x), step))
+            each = [self._by_matrices(x[part], numbers[part]) for part in parts]
+            return Shape(*(np.concatenate(column) for column in zip(*each, strict=True)))
+
+    def _by_matrices(self, x: np.ndarray, numbers: np.ndarray) -> Shape:
+        """Some points [N, D], by their Hessians."""
+        begun = self._look(x, numbers)
+        now, x, moving = Look(*(column.copy() for column in begun)), x.copy(), np.arange(len(x))
+        for _ in range(ITERATIONS):
+            length = np.linalg.norm(now.step[moving], axis=1)
+            far = length > SETTLED * (1 + np.linalg.norm(x[moving], axis=1))  # false for NaN
+            moving = moving[far & (length < np.inf)]
+            if not len(moving):
+                break
+            x[moving] += now.step[moving]
+            for whole, part in zip(now, self._look(x[moving], numbers[moving]), strict=True):
+                whole[moving] = part
+        scale = np.maximum(*(np.abs(look.eigenvalues).max(axis=1) for look in (begun, now)))
+        norms = np.stack([begun.grad_norm, now.grad_norm], axis=1)
+        first = np.linalg.norm(begun.step, axis=1)
+        return Shape(x, now.f, now.eigenvalues, scale, first, norms)
+
+    def _look(self, x: np.ndarray, numbers: np.ndarray) -> Look:
+        """What is at the points [N, D], and where Newton's method goes from there."""
+        rows = max(ROWS, 1 << (len(x) - 1).bit_length())  # few sizes, so that few are compiled
+        filled = [np.concatenate([a, a[:1].repeat(rows - len(a), 0)]) for a in (x, numbers)]
+        program = self._program(*(a.shape for a in filled))
+        with jax.enable_x64(True):
+            found = program(*filled)
+        f, gradient, hessian = (np.array(a)[: len(x)] for a in found)
+        fine = np.isfinite(hessian).all(axis=(1, 2))
+        hessian[~fine] = 0
+        eigenvalues, vectors = np.linalg.eigh(hessian)
+        eigenvalues[~fine] = np.nan
+        damping = (gradient**2).sum(axis=1) / (1 + np.linalg.norm(x, axis=1)) ** 2
+        # where eigenvalue and gradient are both zero nothing is to be gained
+        gain = np.where(eigenvalues == 0, 0, eigenvalues / (eigenvalues**2 + damping[:, None]))
+        along = np.einsum("nij,ni->nj", vectors, gradient)
+        step = -np.einsum("nij,nj->ni", vectors, gain * along)
+        return Look(f, np.linalg.norm(gradient, axis=1), eigenvalues, step)
+
+    def _program(self, *shapes: tuple[int, int]) -> Callable[..., Any]:
+        cpu = jax.local_devices(backend="cpu")[0]
+        with self._compiling, jax.enable_x64(True), jax.default_device(cpu):
+            if shapes not in self._compiled:
+                many = jax.jit(jax.vmap(functools.partial(_derivatives, self._function)))
+                filled = [jax.ShapeDtypeStruct(shape, np.float64) for shape in shapes]
+                self._compiled[shapes] = cache.compiled(many.lower(*filled))
+            return self._compiled[shapes]
+
+    @functools.cached_property
+    def _products(self) -> tuple[Callable[..., Array], ...]:
+        """Value, gradient, and Hessian times vector, compiled."""
+        gradient = jax.grad(self._function)
+
+        def product(x, numbers, vector):
+            return jax.jvp(lambda x: gradient(x, numbers), (x,), (vector,))[1]
+
+        return jax.jit(self._function), jax.jit(gradient), jax.jit(product)
+
+    def _by_products(self, x: np.ndarray, numbers: np.ndarray) -> Shape:
+        """One point [D], by nothing but products of its Hessian."""
+        with jax.enable_x64(True):
+            return self._walked(x, numbers)
+
+    def _walked(self, x: np.ndarray, numbers: np.ndarray) -> Shape:
+        from scipy.sparse.linalg import LinearOperator, lsmr
+
+        value, gradient, product = self._products
+
+        def hessian(x):
+            def times(vector):
+                return np.asarray(product(x, numbers, vector))
+
+            return LinearOperator((len(x), len(x)), times, times, dtype=np.float64)
+
+        def step(x):
+            g = np.asarray(gradient(x, numbers))
+            if not (g.any() and np.isfinite(g).all()):
+                return 0 * g
+            damping = np.linalg.norm(g) / (1 + np.linalg.norm(x))
+            return lsmr(hessian(x), -g, damp=damping, atol=1e-14, btol=1e-14)[0]
+
+        first = last = step(x)
+        end, count = x + first, 1
+        while np.linalg.norm(last) > SETTLED * (1 + np.linalg.norm(end)) and count < ITERATIONS:
+            last, count = step(end), count + 1
+            end = end + last
+        values, begun = _extremes(hessian(end)), _extremes(hessian(x))
+        norms = [np.linalg.norm(gradient(at, numbers)) for at in (x, end)]
+        scale = np.abs([values, begun]).max()
+        f = float(value(end, numbers))
+        return Shape(end, f, values, scale, np.linalg.norm(first), np.array(norms))
+
+
+def _derivatives(function: Function, x: Array, numbers: Array) -> tuple[Array, Array, Array]:
+    """Value, gradient [D] and Hessian [D, D] at one point."""
+
+    def f(x):
+        return function(x, numbers)
+
+    return f(x), jax.grad(f)(x), jax.hessian(f)(x)
+
+
+def _extremes(hessian: Any) -> np.ndarray:
+    """The least and the largest eigenvalue [2], by Lanczos; NaN where it does not converge."""
+    from scipy.sparse.linalg import ArpackError, eigsh
+
+    start = np.random.default_rng(0).normal(size=hessian.shape[0])  # the same each time
+    try:
+        return np.sort(eigsh(hessian, k=2, which="BE", v0=start, return_eigenvectors=False))
+    except (ArpackError, ValueError):
+        return np.full(2, np.nan)

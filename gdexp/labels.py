@@ -1,0 +1,245 @@
+"""What the ends of a sweep are: kinds of points, and which of the stationary points each is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from gdexp.analysis import minima
+from gdexp.analysis.minima import KINDS, Catalogue, Ends, Kind
+from gdexp.base import Outcome
+from gdexp.curvature import Curvature
+from gdexp.experiment import Experiment
+from gdexp.plan import Group, Plan
+from gdexp.results import Results
+
+TOLERANCE = 1e-4  # of the domain's width: stationary points nearer to each other are one
+MOST = 1000  # settings of an objective's own numbers for which its points are catalogued
+NEEDED = ("x", "outcome")  # columns without which nothing can be told
+UNRESOLVED = KINDS.index(Kind.UNRESOLVED)
+
+NAME = pa.dictionary(pa.int32(), pa.string())
+LABELS = pa.schema([("run", pa.int64()), ("kind", NAME), ("minimum_id", pa.int32())])
+
+
+class Part(NamedTuple):
+    """The ends of a tile."""
+
+    group: Group
+    runs: np.ndarray  # [N]
+    x: np.ndarray  # [N, D]
+    grad_norm: np.ndarray  # [N]
+    ended: np.ndarray  # [N] bool: it did not diverge
+    own: np.ndarray  # [N, V] the objective's own numbers that differ from run to run
+
+
+class Setting:
+    """An objective with its own numbers as some runs have them, and where those ended."""
+
+    def __init__(self, label: _Objective, own: tuple[float, ...]):
+        self.own, self._objective = np.array(own), label
+        self.ends = Ends(minima.FINER * label.tolerance, label.dim)
+        self.runs = 0
+        self.first = 0  # minimum_id of the first in the catalogue
+        self.catalogue: Catalogue | None = None
+
+    def close(self, first: int) -> int:
+        """Makes the catalogue, numbered from `first`; returns the next number."""
+
+        def settle(x):
+            return self._objective.curvature.settle(x, np.tile(self.own, (len(x), 1)))
+
+        self.first = first
+        self.catalogue = minima.catalogue(self.ends, settle, self._objective.tolerance)
+        self.came = np.zeros(len(self.catalogue.x), int)
+        self.radius = np.zeros(len(self.catalogue.x))
+        return first + len(self.came)
+
+    def place(self, x: np.ndarray) -> np.ndarray:
+        """Which of the catalogue [N] each of `x` [N, D] ended at, or −1; they are counted."""
+        found = self.catalogue.place(x)
+        here = found >= 0
+        self.came += np.bincount(found[here], minlength=len(self.came))
+        away = np.linalg.norm(x[here] - self.catalogue.x[found[here]], axis=1)
+        np.maximum.at(self.radius, found[here], away)
+        return found
+
+
+class _Objective:
+    """All groups of one objective."""
+
+    def __init__(self, group: Group):
+        self.numbers = [n for n in group.varied if n[0] == "objective"]
+        self.drawn = any(number in self.numbers for number, _ in group.draws.values())
+        self.dim, names = group.space.dim, [name for _, name in self.numbers]
+        width = np.mean(np.subtract(group.space.high, group.space.low))
+        self.tolerance = TOLERANCE * float(width)
+        self.curvature = Curvature(
+            lambda x, own: group.objective.with_numbers(dict(zip(names, own, strict=True)))(x)
+        )
+        self.settings: dict[tuple[float, ...], Setting] = {}
+        self.runs = 0
+
+    def split(self, part: Part) -> Iterator[tuple[Setting, np.ndarray]]:
+        """The settings in a part, and which rows [M] have each."""
+        settings, which = np.unique(part.own, axis=0, return_inverse=True)
+        for i, own in enumerate(map(tuple, settings)):
+            if own not in self.settings:
+                self.settings[own] = Setting(self, own)
+            yield self.settings[own], np.flatnonzero(which.reshape(-1) == i)
+
+    @property
+    def catalogued(self) -> bool:
+        """Whether its points are few enough to be told apart by number."""
+        return not self.drawn and len(self.settings) <= MOST
+
+
+def prepare(experiment: Experiment, plan: Plan) -> dict[str, _Objective]:
+    """The objectives whose ends will be labelled; begins to compile what that needs.
+
+    There are none where `store.columns` leaves out what is needed.
+    """
+    objectives: dict[str, _Objective] = {}
+    if not set(NEEDED) - set(experiment.columns):
+        for group in plan.groups:
+            if group.objective_name not in objectives:
+                objectives[group.objective_name] = made = _Objective(group)
+                made.curvature.prepare(made.dim, len(made.numbers))
+    return objectives
+
+
+def label(
+    experiment: Experiment, plan: Plan, results: Results, objectives: Mapping[str, _Objective]
+) -> dict[str, Any]:
+    """Adds labels and minima to results, from the runs they hold and what `prepare` gave.
+
+    Returns how many minima each objective has, for a summary.
+    """
+    if not objectives:
+        return {}
+    for part in _parts(experiment, plan, results):
+        mine = objectives[part.group.objective_name]
+        mine.runs += len(part.runs)
+        if mine.drawn:
+            continue
+        for setting, rows in mine.split(part):
+            setting.runs += len(rows)
+            rows = rows[part.ended[rows]]
+            setting.ends.add(part.x[rows], part.grad_norm[rows])
+    for mine in objectives.values():
+        first = 0
+        for setting in mine.settings.values():
+            first = setting.close(first)
+    parts = _labelled(experiment, plan, results, objectives)
+    results.add_labels(parts, lambda: _minima(objectives))
+    return {name: _counts(mine) for name, mine in objectives.items()}
+
+
+def _parts(experiment: Experiment, plan: Plan, results: Results) -> Iterator[Part]:
+    """The ends of each tile that is there."""
+    kept = [name for name in ("x", "grad_norm", "outcome") if name in experiment.columns]
+    tiles = list(plan.tiles())
+    for number, table in results.parts(*kept):
+        tile = tiles[number]
+        group = plan.groups[tile.group]
+        count = table.num_rows
+        flat = np.asarray(table["x"].combine_chunks().flatten(), np.float64)
+        norm = np.asarray(table["grad_norm"]) if "grad_norm" in kept else np.zeros(count)
+        outcome = table["outcome"].combine_chunks()
+        lost = outcome.dictionary.to_pylist().index(str(Outcome.DIVERGED))
+        numbers = [i for i, (room, _) in enumerate(group.varied) if room == "objective"]
+        yield Part(
+            group=group,
+            runs=tile.runs,
+            x=flat.reshape(count, -1),
+            grad_norm=norm,
+            ended=np.asarray(outcome.indices) != lost,
+            own=group.numbers(tile.runs)[:, numbers],
+        )
+
+
+def _labelled(
+    experiment: Experiment, plan: Plan, results: Results, objectives: Mapping[str, _Objective]
+) -> Iterator[pa.Table]:
+    """The labels of each part."""
+    for part in _parts(experiment, plan, results):
+        mine = objectives[part.group.objective_name]
+        kind, number = np.full(len(part.runs), UNRESOLVED), np.full(len(part.runs), -1)
+        if mine.drawn:
+            rows = np.flatnonzero(part.ended & np.isfinite(part.x).all(axis=1))
+            shape = mine.curvature.settle(part.x[rows], part.own[rows])
+            kind[rows] = minima.kinds(part.x[rows], shape)
+        else:
+            for setting, rows in mine.split(part):
+                rows = rows[part.ended[rows]]
+                found = setting.place(part.x[rows])
+                here = found >= 0
+                kind[rows[here]] = setting.catalogue.kind[found[here]]
+                number[rows[here]] = setting.first + found[here]
+        names = pa.array(list(map(str, KINDS)), pa.string())
+        yield pa.table(
+            {
+                "run": part.runs,
+                "kind": pa.DictionaryArray.from_arrays(kind.astype(np.int32), names),
+                "minimum_id": pa.array(number.astype(np.int32), mask=number < 0),
+            },
+            LABELS,
+        )
+
+
+def _minima(objectives: Mapping[str, _Objective]) -> pa.Table:
+    """minima.parquet: a row for each stationary point at which runs ended."""
+    rows: list[dict[str, Any]] = []
+    for name, mine in objectives.items():
+        for setting in mine.settings.values():
+            found = setting.catalogue
+            low, high = minima.wilson(setting.came, max(setting.runs, 1))
+            for i in range(len(found.x)):
+                sharpness = float(found.eigenvalues[i].max())
+                rows.append(
+                    {
+                        "objective": name,
+                        "minimum_id": setting.first + i,
+                        "x": found.x[i].tolist(),
+                        "f": float(found.f[i]),
+                        "kind": str(KINDS[found.kind[i]]),
+                        "eigenvalues": found.eigenvalues[i].tolist(),
+                        "sharpness": sharpness,
+                        "runs": int(setting.came[i]),
+                        "share": setting.came[i] / setting.runs,
+                        "share_low": float(low[i]),
+                        "share_high": float(high[i]),
+                        "radius": float(setting.radius[i]),
+                        "stability_threshold": 2 / sharpness if sharpness > 0 else None,
+                    }
+                )
+    return pa.Table.from_pylist(rows, minima_schema())
+
+
+def minima_schema() -> pa.Schema:
+    """The columns of minima.parquet."""
+    reals = pa.list_(pa.field("element", pa.float64()))
+    types = {
+        "objective": pa.string(),
+        "minimum_id": pa.int32(),
+        "x": reals,
+        "f": pa.float64(),
+        "kind": pa.string(),
+        "eigenvalues": reals,
+        "sharpness": pa.float64(),
+        "runs": pa.int64(),
+        **dict.fromkeys(("share", "share_low", "share_high", "radius"), pa.float64()),
+        "stability_threshold": pa.float64(),
+    }
+    return pa.schema(list(types.items()))
+
+
+def _counts(mine: _Objective) -> dict[str, Any]:
+    """How many minima there are, and would be with another tolerance."""
+    names = ("tenfold", "tolerance", "tenth")
+    found = [setting.catalogue.minima for setting in mine.settings.values()]
+    total = {name: sum(one[name] for one in found) for name in names}
+    return {"minima": total.pop("tolerance"), "tolerance": mine.tolerance, "minima_at": total}
