@@ -107,11 +107,11 @@ def test_without_the_points_there_are_no_labels():
     ("name", "rate"),  # far below 2 / the largest curvature where the starts lie
     [
         ("himmelblau", 3e-3),
-        ("six_hump_camel", 3e-4),
+        ("six_hump_camel", 1e-3),
         ("three_hump_camel", 3e-4),
         ("styblinski_tang", 5e-3),
         ("beale", 1e-5),
-        ("goldstein_price", 1e-7),
+        ("goldstein_price", 1e-6),
         ("matyas", 0.5),
         ("booth", 0.05),
         ("double_well", 0.1),
@@ -124,8 +124,8 @@ def test_of_a_hundred_thousand_runs_none_is_called_what_it_is_not(name, rate):
     found = gdexp.sweep(
         name,
         start={"uniform": 100_000},
-        draw={"learning_rate": f"loguniform:{rate / 100}:{rate}"},
-        stop_max_steps=3000,
+        draw={"learning_rate": f"loguniform:{rate / 10}:{rate}"},
+        stop_max_steps=20_000,
     )
     frame = found.to_pandas()
     assert not (frame["outcome"] == "cycling").any()
@@ -135,5 +135,6 @@ def test_of_a_hundred_thousand_runs_none_is_called_what_it_is_not(name, rate):
     assert (away <= 0.011 * (1 + np.linalg.norm(x, axis=1))).all()
     minima = [row["x"] for row in found.minima.to_pylist() if row["kind"] == "minimum"]
     assert np.linalg.norm(np.array(minima)[:, None] - known, axis=2).min(axis=1).max() < 1e-6
-    near = (frame["outcome"] == "converged") & (frame["grad_norm"] < 1e-4)
-    assert (frame["kind"][near] != "unresolved").mean() > 0.99
+    arrived = frame["outcome"].isin(["converged", "stalled"])
+    if name != "beale":  # on its plains no update moves a run, and no stationary point is near
+        assert (frame["kind"][arrived] != "unresolved").mean() > 0.99
