@@ -11,17 +11,16 @@ import pyarrow as pa
 from gdexp.analysis import minima
 from gdexp.analysis.minima import KINDS, Catalogue, Ends, Kind
 from gdexp.base import Outcome
+from gdexp.columns import NAME
 from gdexp.curvature import Curvature
 from gdexp.experiment import Experiment
 from gdexp.plan import Group, Plan
 from gdexp.results import Results
 
 TOLERANCE = 1e-4  # of the domain's width: stationary points nearer to each other are one
-MOST = 1000  # settings of an objective's own numbers for which its points are catalogued
 NEEDED = ("x", "outcome")  # columns without which nothing can be told
 UNRESOLVED = KINDS.index(Kind.UNRESOLVED)
 
-NAME = pa.dictionary(pa.int32(), pa.string())
 LABELS = pa.schema([("run", pa.int64()), ("kind", NAME), ("minimum_id", pa.int32())])
 
 
@@ -81,7 +80,6 @@ class _Objective:
             lambda x, own: group.objective.with_numbers(dict(zip(names, own, strict=True)))(x)
         )
         self.settings: dict[tuple[float, ...], Setting] = {}
-        self.runs = 0
 
     def split(self, part: Part) -> Iterator[tuple[Setting, np.ndarray]]:
         """The settings in a part, and which rows [M] have each."""
@@ -90,11 +88,6 @@ class _Objective:
             if own not in self.settings:
                 self.settings[own] = Setting(self, own)
             yield self.settings[own], np.flatnonzero(which.reshape(-1) == i)
-
-    @property
-    def catalogued(self) -> bool:
-        """Whether its points are few enough to be told apart by number."""
-        return not self.drawn and len(self.settings) <= MOST
 
 
 def prepare(experiment: Experiment, plan: Plan) -> dict[str, _Objective]:
@@ -122,7 +115,6 @@ def label(
         return {}
     for part in _parts(experiment, plan, results):
         mine = objectives[part.group.objective_name]
-        mine.runs += len(part.runs)
         if mine.drawn:
             continue
         for setting, rows in mine.split(part):

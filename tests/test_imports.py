@@ -49,7 +49,7 @@ LAW = {
     "frames": "base",
     "results": "base experiment plan store analysis frames",
     "curvature": "cache",
-    "labels": "base experiment plan analysis curvature results",
+    "labels": "base experiment plan columns analysis curvature results",
     "sinks": "base experiment plan results",
     "config": "base schedules starts function experiment",
     "job": "base environment function experiment plan engine columns store analysis labels results "

@@ -93,10 +93,10 @@ def kinds(x: np.ndarray, shape: Shape) -> np.ndarray:
     """
     length = 1 + np.linalg.norm(x, axis=1)
     moved = np.linalg.norm(shape.x - x, axis=1)
-    before, after = shape.grad_norm.T
-    vanishes = (after <= RESIDUE * before) | (after <= ROUNDING * shape.scale * length)
     with np.errstate(invalid="ignore"):
-        resolved = vanishes & (shape.first <= NEAR * length) & (moved <= NEAR * length)
+        resolved = (
+            _vanishes(shape, length) & (shape.first <= NEAR * length) & (moved <= NEAR * length)
+        )
     floor = NOISE * shape.scale[:, None]
     up, down = shape.eigenvalues > floor, shape.eigenvalues < -floor
     found = np.full(len(x), KINDS.index(Kind.DEGENERATE))
@@ -108,6 +108,12 @@ def kinds(x: np.ndarray, shape: Shape) -> np.ndarray:
     ):
         found[holds] = KINDS.index(kind)
     return found
+
+
+def _vanishes(shape: Shape, length: np.ndarray | float) -> np.ndarray:
+    """Whether the gradient [N] is zero, but for rounding, where Newton's method comes to."""
+    before, after = shape.grad_norm.T
+    return (after <= RESIDUE * before) | (after <= ROUNDING * shape.scale * length)
 
 
 class Catalogue(NamedTuple):
@@ -214,12 +220,12 @@ def _joined(
     Neighbours are those of a shortest spanning tree; a link stands if the point half way settles
     nearby, on a degenerate point.
     """
-    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
-    from scipy.spatial.distance import cdist
-
     groups, first = np.unique(of[flat], return_index=True)
     if len(groups) < 2:
         return of
+    from scipy.sparse.csgraph import connected_components, minimum_spanning_tree
+    from scipy.spatial.distance import cdist
+
     some = np.flatnonzero(flat)[first][:LINKED]
     groups = groups[:LINKED]
     x = shape.x[some]
@@ -227,10 +233,9 @@ def _joined(
     middle = (x[tree.row] + x[tree.col]) / 2
     about = settle(middle)
     away = np.linalg.norm(about.x - middle, axis=1)
-    before, after = about.grad_norm.T
     degenerate = np.abs(about.eigenvalues).min(axis=1) <= NOISE * about.scale
     stands = degenerate & (away <= tree.data / 4 + tolerance)
-    stands &= (after <= RESIDUE * before) | (after <= ROUNDING * about.scale)
+    stands &= _vanishes(about, 1.0)
     stands &= np.abs(about.f - shape.f[some[tree.row]]) <= NOISE * (1 + about.scale)
     tree.data[~stands] = 0
     tree.eliminate_zeros()
