@@ -223,3 +223,14 @@ class Path(NamedTuple):
     def outcome(self) -> Outcome | None:
         """How the run ended."""
         return self.reason.outcome
+
+
+class Shape(NamedTuple):
+    """An objective about N points, float64."""
+
+    x: Any  # [N, D] where Newton's method comes to from each
+    f: Any  # [N] value there
+    eigenvalues: Any  # [N, E] of the Hessian there, rising: all D, or the least and the largest
+    scale: Any  # [N] the largest in size of those, there and where it began
+    first: Any  # [N] length of the first step
+    grad_norm: Any  # [N, 2] where it began, and there

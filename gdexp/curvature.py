@@ -13,9 +13,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from gdexp import cache
+from gdexp.base import Shape
 
 Array = jax.Array
 Function = Callable[[Array, Array], Array]  # (x [D], numbers [V]) -> f
@@ -25,17 +27,7 @@ ITERATIONS = 60  # of Newton's method at most: a factor of 2/3 each (x⁴) comes
 SETTLED = 1e-13  # a step of this part of 1 + ‖x‖ is rounding
 ROWS, BATCH = 64, 4096  # points computed together, at least and at most
 NUMBERS = 2**20  # of their Hessians, at most
-
-
-class Shape(NamedTuple):
-    """An objective about N points, float64."""
-
-    x: Any  # [N, D] the stationary point that Newton's method comes to from each
-    f: Any  # [N] value there
-    eigenvalues: Any  # [N, E] of the Hessian there, rising: all D, or the least and the largest
-    scale: Any  # [N] the largest in size of those, there and where it began
-    first: Any  # [N] length of the first step
-    grad_norm: Any  # [N, 2] where it began, and there
+GROWTH = 12  # iterations that tell how far a point is from a stationary one
 
 
 class Look(NamedTuple):
@@ -56,16 +48,16 @@ class Curvature:
 
     def __init__(self, function: Function):
         self._function = function
-        self._compiled: dict[Any, Callable[..., Any]] = {}  # shapes -> `_derivatives` of many
+        self._compiled: dict[Any, Callable[..., Any]] = {}  # (function of one, shapes)
         self._compiling = threading.Lock()
 
     def prepare(self, dim: int, numbers: int) -> None:
         """Compiles what a few points need, in a thread of its own, while something else is done."""
         if dim <= DENSE:
-            shapes = (ROWS, dim), (ROWS, numbers)
+            shapes = _derivatives, (ROWS, dim), (ROWS, numbers)
             threading.Thread(target=self._program, args=shapes).start()
 
-    def settle(self, x: np.ndarray, numbers: np.ndarray) -> Shape:
+    def settle(self, x: np.ndarray, numbers: np.ndarray, reach: float = np.inf) -> Shape:
         """Follows Newton's method from each of `x` [N, D] to where the gradient is zero.
 
         A step minimises ‖g + H s‖² + μ ‖s‖², μ = ‖g‖² / (1 + ‖x‖)²: with that it converges
@@ -75,28 +67,31 @@ class Curvature:
         Args:
           x: [N, D].
           numbers: [N, V].
+          reach: of 1 + ‖x‖; how far from its beginning a point is followed.
         """
         x, numbers = np.asarray(x, np.float64), np.asarray(numbers, np.float64)
         if not len(x):
             count = 2 if x.shape[1] > DENSE else x.shape[1]
             return Shape(x, *(np.empty((0, *more)) for more in ((), (count,), (), (), (2,))))
         with np.errstate(all="ignore"):  # what runs away is told by where it comes to
-            if x.shape[1] > DENSE:
-                each = [self._by_products(*point) for point in zip(x, numbers, strict=True)]
-                return Shape(*(np.stack(column) for column in zip(*each, strict=True)))
-            step = max(1, min(BATCH, NUMBERS // x.shape[1] ** 2))
+            dense = x.shape[1] <= DENSE
+            step = max(1, min(BATCH, NUMBERS // x.shape[1] ** (2 if dense else 1)))
             parts = (slice(first, first + step) for first in range(0, len(x), step))
-            each = [self._by_matrices(x[part], numbers[part]) for part in parts]
+            some = self._by_matrices if dense else self._by_products
+            each = [some(x[part], numbers[part], reach) for part in parts]
             return Shape(*(np.concatenate(column) for column in zip(*each, strict=True)))
 
-    def _by_matrices(self, x: np.ndarray, numbers: np.ndarray) -> Shape:
+    def _by_matrices(self, start: np.ndarray, numbers: np.ndarray, reach: float) -> Shape:
         """Some points [N, D], by their Hessians."""
-        begun = self._look(x, numbers)
-        now, x, moving = Look(*(column.copy() for column in begun)), x.copy(), np.arange(len(x))
+        begun = self._look(start, numbers)
+        now, x = Look(*(column.copy() for column in begun)), start.copy()
+        most, moving = reach * (1 + np.linalg.norm(start, axis=1)), np.arange(len(x))
         for _ in range(ITERATIONS):
-            length = np.linalg.norm(now.step[moving], axis=1)
-            far = length > SETTLED * (1 + np.linalg.norm(x[moving], axis=1))  # false for NaN
-            moving = moving[far & (length < np.inf)]
+            step, here = now.step[moving], x[moving]
+            length = np.linalg.norm(step, axis=1)
+            far = length > SETTLED * (1 + np.linalg.norm(here, axis=1))  # false for NaN
+            away = np.linalg.norm(here + step - start[moving], axis=1)
+            moving = moving[far & (length < np.inf) & (away <= most[moving])]
             if not len(moving):
                 break
             x[moving] += now.step[moving]
@@ -109,12 +104,7 @@ class Curvature:
 
     def _look(self, x: np.ndarray, numbers: np.ndarray) -> Look:
         """What is at the points [N, D], and where Newton's method goes from there."""
-        rows = max(ROWS, 1 << (len(x) - 1).bit_length())  # few sizes, so that few are compiled
-        filled = [np.concatenate([a, a[:1].repeat(rows - len(a), 0)]) for a in (x, numbers)]
-        program = self._program(*(a.shape for a in filled))
-        with jax.enable_x64(True):
-            found = program(*filled)
-        f, gradient, hessian = (np.array(a)[: len(x)] for a in found)
+        f, gradient, hessian = self._called(_derivatives, x, numbers)
         fine = np.isfinite(hessian).all(axis=(1, 2))
         hessian[~fine] = 0
         eigenvalues, vectors = np.linalg.eigh(hessian)
@@ -126,14 +116,23 @@ class Curvature:
         step = -np.einsum("nij,nj->ni", vectors, gain * along)
         return Look(f, np.linalg.norm(gradient, axis=1), eigenvalues, step)
 
-    def _program(self, *shapes: tuple[int, int]) -> Callable[..., Any]:
+    def _called(self, one: Callable[..., Any], *columns: np.ndarray) -> list[np.ndarray]:
+        """The results of `one` for N points, from columns [N, ...]."""
+        count = len(columns[0])
+        rows = max(ROWS, 1 << (count - 1).bit_length())  # few sizes, so that few are compiled
+        filled = [np.concatenate([a, a[:1].repeat(rows - count, 0)]) for a in columns]
+        program = self._program(one, *(a.shape for a in filled))
+        with jax.enable_x64(True):
+            return [np.array(a)[:count] for a in program(*filled)]
+
+    def _program(self, one: Callable[..., Any], *shapes: tuple[int, ...]) -> Callable[..., Any]:
         cpu = jax.local_devices(backend="cpu")[0]
         with self._compiling, jax.enable_x64(True), jax.default_device(cpu):
-            if shapes not in self._compiled:
-                many = jax.jit(jax.vmap(functools.partial(_derivatives, self._function)))
+            if (one, shapes) not in self._compiled:
+                many = jax.jit(jax.vmap(functools.partial(one, self._function)))
                 filled = [jax.ShapeDtypeStruct(shape, np.float64) for shape in shapes]
-                self._compiled[shapes] = cache.compiled(many.lower(*filled))
-            return self._compiled[shapes]
+                self._compiled[one, shapes] = cache.compiled(many.lower(*filled))
+            return self._compiled[one, shapes]
 
     @functools.cached_property
     def _products(self) -> tuple[Callable[..., Array], ...]:
@@ -145,12 +144,23 @@ class Curvature:
 
         return jax.jit(self._function), jax.jit(gradient), jax.jit(product)
 
-    def _by_products(self, x: np.ndarray, numbers: np.ndarray) -> Shape:
-        """One point [D], by nothing but products of its Hessian."""
-        with jax.enable_x64(True):
-            return self._walked(x, numbers)
+    def _by_products(self, x: np.ndarray, numbers: np.ndarray, reach: float) -> Shape:
+        """Some points [N, D], by nothing but products of their Hessians.
 
-    def _walked(self, x: np.ndarray, numbers: np.ndarray) -> Shape:
+        Where the first step leads out of reach nothing else is asked.
+        """
+        most = reach * (1 + np.linalg.norm(x, axis=1))
+        f, norm, least = self._called(_beginnings, x, numbers)
+        lost = np.full((len(x), 2), np.nan)
+        found = Shape(x.copy(), f, lost, lost[:, 0].copy(), least, np.stack([norm, norm], axis=1))
+        with jax.enable_x64(True):
+            for i in np.flatnonzero(~(least > most)):
+                for column, one in zip(found, self._walked(x[i], numbers[i], reach), strict=True):
+                    column[i] = one
+        return found
+
+    def _walked(self, x: np.ndarray, numbers: np.ndarray, reach: float) -> Shape:
+        """What is about one point [D]."""
         from scipy.sparse.linalg import LinearOperator, lsmr
 
         value, gradient, product = self._products
@@ -168,12 +178,18 @@ class Curvature:
             damping = np.linalg.norm(g) / (1 + np.linalg.norm(x))
             return lsmr(hessian(x), -g, damp=damping, atol=1e-14, btol=1e-14)[0]
 
+        def is_near(end):
+            return np.linalg.norm(end - x) <= reach * (1 + np.linalg.norm(x))
+
         first = last = step(x)
-        end, count = x + first, 1
+        end, count = x, 0
         while np.linalg.norm(last) > SETTLED * (1 + np.linalg.norm(end)) and count < ITERATIONS:
-            last, count = step(end), count + 1
-            end = end + last
-        values, begun = _extremes(hessian(end)), _extremes(hessian(x))
+            if not is_near(end + last):
+                break
+            end, count = end + last, count + 1
+            last = step(end)
+        begun = _extremes(hessian(x))
+        values = _extremes(hessian(end)) if count else begun
         norms = [np.linalg.norm(gradient(at, numbers)) for at in (x, end)]
         scale = np.abs([values, begun]).max()
         f = float(value(end, numbers))
@@ -187,6 +203,33 @@ def _derivatives(function: Function, x: Array, numbers: Array) -> tuple[Array, A
         return function(x, numbers)
 
     return f(x), jax.grad(f)(x), jax.hessian(f)(x)
+
+
+def _beginnings(function: Function, x: Array, numbers: Array) -> tuple[Array, Array, Array]:
+    """Value, gradient norm, and a length that the first step of Newton's method exceeds.
+
+    The iterates of conjugate gradients on the normal equations only grow (Hestenes and Stiefel,
+    J. Res. NBS 49 (1952) 409), so that a few of them tell which points are far from stationary.
+    """
+    value, gradient = jax.value_and_grad(function)(x, numbers)
+    norm = jnp.linalg.norm(gradient)
+    damping = (norm / (1 + jnp.linalg.norm(x))) ** 2
+
+    def hessian(vector):
+        return jax.jvp(lambda x: jax.grad(function)(x, numbers), (x,), (vector,))[1]
+
+    def iterate(_, state):
+        step, residual, down, along = state
+        image = hessian(along)
+        size = down @ down / (image @ image + damping * along @ along)
+        step, residual = step + size * along, residual - size * image
+        further = hessian(residual) - damping * step
+        return step, residual, further, further + further @ further / (down @ down) * along
+
+    down = -hessian(gradient)
+    begun = (jnp.zeros_like(x), -gradient, down, down)
+    step = jax.lax.fori_loop(0, GROWTH, iterate, begun)[0]
+    return value, norm, jnp.linalg.norm(step)
 
 
 def _extremes(hessian: Any) -> np.ndarray:

@@ -48,8 +48,8 @@ class Setting:
     def close(self, first: int) -> int:
         """Makes the catalogue, numbered from `first`; returns the next number."""
 
-        def settle(x):
-            return self._objective.curvature.settle(x, np.tile(self.own, (len(x), 1)))
+        def settle(x, reach):
+            return self._objective.curvature.settle(x, np.tile(self.own, (len(x), 1)), reach)
 
         self.first = first
         self.catalogue = minima.catalogue(self.ends, settle, self._objective.tolerance)
@@ -162,7 +162,7 @@ def _labelled(
         kind, number = np.full(len(part.runs), UNRESOLVED), np.full(len(part.runs), -1)
         if mine.drawn:
             rows = np.flatnonzero(part.ended & np.isfinite(part.x).all(axis=1))
-            shape = mine.curvature.settle(part.x[rows], part.own[rows])
+            shape = mine.curvature.settle(part.x[rows], part.own[rows], minima.NEAR)
             kind[rows] = minima.kinds(part.x[rows], shape)
         else:
             for setting, rows in mine.split(part):

@@ -4,15 +4,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from gdexp import curvature
 from gdexp.base import Objective, discover
 from gdexp.curvature import DENSE, Curvature
 
 OBJECTIVES = discover("gdexp.objectives", Objective)
 
 
-def about(function, x):
+def about(function, x, reach=np.inf):
     x = np.atleast_2d(np.array(x, float))
-    return Curvature(lambda x, _: function(x)).settle(x, np.empty((len(x), 0)))
+    return Curvature(lambda x, _: function(x)).settle(x, np.empty((len(x), 0)), reach)
 
 
 @pytest.mark.parametrize("name", ["himmelblau", "six_hump_camel", "three_hump_camel", "beale"])
@@ -56,6 +57,27 @@ def test_many_dimensions_are_done_by_products():
     found = about(lambda x: (jnp.asarray(values) * (x - 1) ** 2).sum() / 2, np.full(dim, 1.001))
     np.testing.assert_allclose(found.x[0], 1, atol=1e-9)
     np.testing.assert_allclose(found.eigenvalues[0], [-2, 50], rtol=1e-8)
+
+
+@pytest.mark.parametrize("dim", [2, DENSE + 6])
+def test_points_are_followed_within_reach_and_no_farther(dim):
+    near, far = np.full(dim, 1.001), np.full(dim, 3.0)
+    found = about(lambda x: ((x - 1) ** 2).sum() + ((x - 1) ** 4).sum(), [near, far], 0.01)
+    np.testing.assert_allclose(found.x, [np.ones(dim), far], atol=1e-9)
+    assert found.first[0] < 0.01 * (1 + np.linalg.norm(near))
+    assert found.first[1] > 0.01 * (1 + np.linalg.norm(far))
+    assert found.grad_norm[0, 1] < 1e-8 < found.grad_norm[1, 1]
+
+
+@pytest.mark.parametrize("name", ["rosenbrock", "rastrigin", "ackley", "styblinski_tang"])
+def test_the_first_step_is_longer_than_its_first_iterates(name):
+    function = OBJECTIVES[name](dim=6)
+    x = np.random.default_rng(1).uniform(-2, 2, (50, 6))
+    made = Curvature(lambda x, _: function(x))
+    first = made.settle(x, np.empty((50, 0)), 0.0).first
+    least = made._called(curvature._beginnings, x, np.empty((50, 0)))[2]
+    assert (least <= first * (1 + 1e-9)).all()
+    assert (least > 0.3 * first).mean() > 0.5
 
 
 def test_numbers_are_those_of_the_point():

@@ -48,7 +48,7 @@ LAW = {
     "analysis": "base plan",
     "frames": "base",
     "results": "base experiment plan store analysis frames",
-    "curvature": "cache",
+    "curvature": "base cache",
     "labels": "base experiment plan columns analysis curvature results",
     "sinks": "base experiment plan results",
     "config": "base schedules starts function experiment",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+
+from gdexp.base import Shape
 
 NEAR = 1e-2  # of 1 + ‖x‖: a stationary point farther than this from an end is not where it ended
 NOISE = 1e-8  # of the largest eigenvalue: √eps of float64, in which curvature is computed
@@ -30,18 +32,7 @@ class Kind(enum.StrEnum):
 KINDS = list(Kind)
 
 
-class Shape(NamedTuple):
-    """An objective about N points, as `curvature.Shape` has it."""
-
-    x: Any  # [N, D] the stationary point that Newton's method comes to from each
-    f: Any  # [N]
-    eigenvalues: Any  # [N, E] rising
-    scale: Any  # [N]
-    first: Any  # [N]
-    grad_norm: Any  # [N, 2]
-
-
-Settle = Callable[[np.ndarray], Shape]  # points [N, D] -> what is about them
+Settle = Callable[[np.ndarray, float], Shape]  # (points [N, D], reach) -> what is about them
 
 
 class Ends:
@@ -145,7 +136,7 @@ def catalogue(ends: Ends, settle: Settle, tolerance: float) -> Catalogue:
     Points within `tolerance` of each other, or connected by such, are one; and so are degenerate
     points with stationary ones between them: a valley is one continuum.
     """
-    shape = settle(ends.x)
+    shape = settle(ends.x, NEAR)
     kind = kinds(ends.x, shape)
     good = kind != KINDS.index(Kind.UNRESOLVED)
     shape, kind = Shape(*(column[good] for column in shape)), kind[good]
@@ -231,7 +222,7 @@ def _joined(
     x = shape.x[some]
     tree = minimum_spanning_tree(cdist(x, x)).tocoo()
     middle = (x[tree.row] + x[tree.col]) / 2
-    about = settle(middle)
+    about = settle(middle, np.inf)
     away = np.linalg.norm(about.x - middle, axis=1)
     degenerate = np.abs(about.eigenvalues).min(axis=1) <= NOISE * about.scale
     stands = degenerate & (away <= tree.data / 4 + tolerance)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from gdexp.analysis import minima
-from gdexp.analysis.minima import KINDS, Ends, catalogue, kinds, wilson
+from gdexp.analysis.minima import KINDS, NEAR, Ends, catalogue, kinds, wilson
 from gdexp.base import Objective, discover
 from gdexp.curvature import Curvature
 
@@ -17,7 +17,7 @@ OBJECTIVES = discover("gdexp.objectives", Objective)
 
 def settle_of(function):
     curvature = Curvature(lambda x, _: function(x))
-    return lambda x: curvature.settle(x, np.empty((len(x), 0)))
+    return lambda x, reach=NEAR: curvature.settle(x, np.empty((len(x), 0)), reach)
 
 
 def kind_of(function, *points):
