@@ -90,12 +90,7 @@ def _stepping(problem: Problem, backend: Backend, rules: Rules, work: Work) -> S
         flat.trace(stopping.euclidean, see.out.gradient),
     ]
     simple = all(soa.is_simple(APART, part) for part in traced)
-    common = 0, 0, 0, 0, None  # the place is that of all lanes
-    axes = 0, common, (0, 0, 0, None), common, 0  # and so is a pause
-    parts = (
-        jax.vmap(soa.scalarwise(APART, part, backend.instead), in_axes=each)
-        for part, each in zip(traced, axes, strict=True)
-    )
+    parts = (soa.over_lanes(APART, part, backend.instead) for part in traced)
     lanes = work.busy.shape[0]
     nothing = jax.tree.map(lambda a: jnp.zeros((lanes, *a.shape), a.dtype), see.out)
     kernel = backend.kernel if simple else plainly

@@ -73,8 +73,13 @@ OUTSIDE = {
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 
-# What batches or compiles -> who may say it: of descents one module, and that of curvature.
-TRANSFORMS = {"vmap": "lanes curvature", "jit": "engine curvature", "pmap": "", "shard_map": ""}
+# What batches or compiles -> who may say it: of descents lanes, by means of soa, and engine.
+TRANSFORMS = {
+    "vmap": "lanes soa.batch curvature",
+    "jit": "engine curvature",
+    "pmap": "",
+    "shard_map": "",
+}
 
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 60

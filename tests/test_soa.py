@@ -26,6 +26,14 @@ FUNCTIONS = {
     "looped": lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y + x[i], x),
     "branched": lambda x: jax.lax.cond(x[0] > 0, lambda y: y + 1, lambda y: y - 1, x),
     "solved": lambda x: jnp.linalg.solve(jnp.eye(4) * 2, x),
+    "one choice": lambda x: jnp.where(x[0] > 0, x, -x),
+    "clipped": lambda x: jax.lax.clamp(x[1], x, x[2]),
+    "joined with what is known": lambda x: jnp.concatenate([x, jnp.ones(3, x.dtype), x[:1]]),
+    "a number times what is known": lambda x: x[0] * jnp.arange(4.0, dtype=x.dtype) + x,
+    "padded with a number": lambda x: jax.lax.pad(x, x[0], [(1, 2, 1)]),
+    "two axes": lambda x: (x[:, None] * x[None, :])[:, ::2].sum((0, 1)) + (x[:, None] * x).max(0),
+    "turned": lambda x: (x.reshape(2, 2).T - x.reshape(2, 2))[::-1].ravel(),
+    "any and all": lambda x: jnp.where((x > 1).any() & ~(x > 1).all(), x.argmax(), x.argmin()),
     "a constant": lambda x: jnp.zeros(3) + jnp.arange(3),
     "a tree": lambda x: {"a": x + 1, "b": (x.sum(), x[None] * x[:, None])},
 }
@@ -33,20 +41,30 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 @pytest.mark.parametrize("most", [0, 4, 16])
-def test_scalars_give_what_arrays_give(name, most):
+@pytest.mark.parametrize("lanes", [3, 4])  # fewer than numbers, and as many: axes are not mistaken
+def test_scalars_give_what_arrays_give(name, most, lanes):
     function = FUNCTIONS[name]
-    batch = np.stack([X, X[::-1], 2 * X])
+    batch = np.stack([X, X[::-1], 2 * X, X + 1])[:lanes]
     traced = flat.trace(function, jax.ShapeDtypeStruct(X.shape, X.dtype))
-    apart = jax.jit(jax.vmap(soa.scalarwise(most, traced)))(soa.apart(most, batch))
+    apart = jax.jit(soa.over_lanes(most, traced))(soa.apart(most, batch))
     whole = jax.vmap(function)(batch)
     together = soa.together(whole, apart)
     jax.tree.map(functools.partial(np.testing.assert_allclose, rtol=3e-6), together, whole)
 
 
+@pytest.mark.parametrize("dim", [17, 100])
+def test_nothing_is_transposed_in_a_function_of_long_arrays(dim):
+    traced = flat.trace(FUNCTIONS["gradient"], jax.ShapeDtypeStruct((dim,), np.float32))
+    jaxpr = jax.make_jaxpr(soa.over_lanes(16, traced))(jnp.ones((dim, 8), np.float32))
+    names = [eqn.primitive.name for eqn in jaxpr.eqns]
+    assert "transpose" not in names
+    assert not any(name.startswith("reduce_") for name in names)
+
+
 def test_taking_apart_and_putting_together_is_nothing():
     tree = {"x": jnp.arange(6.0).reshape(3, 2), "n": jnp.arange(3), "big": jnp.ones((3, 20))}
     parts = soa.apart(16, tree)
-    assert [len(parts["x"]), parts["n"].shape, parts["big"].shape] == [2, (3,), (3, 20)]
+    assert [len(parts["x"]), parts["n"].shape, parts["big"].shape] == [2, (3,), (20, 3)]
     again = soa.together(tree, parts)
     assert jax.tree.all(jax.tree.map(lambda a, b: bool((a == b).all()), tree, again))
 

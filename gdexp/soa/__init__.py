@@ -1,9 +1,10 @@
-"""Structure of arrays: a function of small arrays as one of scalars.
+"""Structure of arrays: a number of all lanes lies together, and not all numbers of one lane.
 
-Batched over lanes, a point of D numbers is an array [L, D]. While D is small, XLA's CPU compiler
-makes slow loops of that. So a function written for one point is traced, and its small arrays are
-taken apart into their scalars, each of which is an array [L] once batched. An operation without a
-rule here has its arrays put together again, is computed whole, and its result taken apart.
+Of a point of D numbers in L lanes as an array [L, D] XLA's CPU compiler makes slow loops. As [D, L]
+every operation goes along the lanes. While D is small its numbers are better still as D arrays [L]:
+so a function written for one point is traced, and its small arrays are taken apart into scalars. An
+operation without a rule for that has its arrays put together, is computed whole, and its result
+taken apart.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import numpy as np
 from jax.extend import core
 
 from gdexp import flat
+from gdexp.soa import batch
+from gdexp.soa.batch import ELEMENTWISE, FOLDS
 from gdexp.soa.rules import (
-    ELEMENTWISE,
-    FOLDS,
     SHAPES,
     WRITTEN_OUT,
     Value,
@@ -34,12 +35,12 @@ SIMPLE = {*ELEMENTWISE.split(), *FOLDS, *SHAPES.split(), *WRITTEN_OUT.split()}
 
 
 def apart(most: int, tree: Any) -> Any:
-    """Every leaf [L, ...] with at most `most` numbers a lane as a list of its scalars [L]."""
+    """Every leaf [L, ...] as [..., L]; with at most `most` numbers a lane as a list of them [L]."""
 
     def split(leaf):
         shape = leaf.shape[1:]
         if not 0 < math.prod(shape) <= most or not shape:
-            return leaf
+            return jnp.moveaxis(leaf, 0, -1)
         return [leaf[(slice(None), *index)] for index in np.ndindex(*shape)]
 
     return jax.tree.map(split, tree)
@@ -49,32 +50,41 @@ def together(like: Any, tree: Any) -> Any:
     """The inverse of `apart`, for leaves of the shapes in `like`."""
     leaves, structure = jax.tree.flatten(like)
     return structure.unflatten(
-        jnp.stack(part, axis=1).reshape(leaf.shape) if isinstance(part, list) else part
+        jnp.stack(part, axis=1).reshape(leaf.shape)
+        if isinstance(part, list)
+        else jnp.moveaxis(part, -1, 0)
         for leaf, part in zip(leaves, structure.flatten_up_to(tree), strict=True)
     )
 
 
-def scalarwise(
+def over_lanes(
     most: int, traced: flat.Traced, instead: Mapping[str, Callable[[Any], Any]] | None = None
 ) -> Callable[..., Any]:
-    """A traced function, with a list of scalars for each array of at most `most` numbers.
+    """A traced function of one lane for all of them at once.
 
-    The lists stand in its arguments and in its result, which otherwise are as they were. `instead`
-    has other functions of a float32 for some operations, by their names.
+    Arguments and result are as `apart` has them; an argument may also be the same for all lanes.
+    `instead` has other functions of a float32 for some operations, by their names.
     """
     shapes, structure = jax.tree.flatten(traced.args)
+    results, result = jax.tree.flatten(traced.out)
 
-    def on_scalars(*args: Any) -> Any:
+    def on_all(*args: Any) -> Any:
+        parts = structure.flatten_up_to(args)
         values = [
             objects(part).reshape(shape.shape) if isinstance(part, list) else part
-            for part, shape in zip(structure.flatten_up_to(args), shapes, strict=True)
+            for part, shape in zip(parts, shapes, strict=True)
         ]
+        whole = zip(values, shapes, strict=True)
+        [size] = {lanes for value, shape in whole if (lanes := _lanes(value, shape.shape))}
         found = _evaluate(most, traced.closed, values, instead or {})
-        return jax.tree.structure(traced.out).unflatten(
-            list(value.flat) if is_apart(value) else value for value in found
+        return result.unflatten(
+            [batch.filled(number, (), (), size) for number in value.flat]
+            if is_apart(value)
+            else batch.filled(value, shape.shape, shape.shape, size)
+            for value, shape in zip(found, results, strict=True)
         )
 
-    return on_scalars
+    return on_all
 
 
 def is_simple(most: int, traced: flat.Traced) -> bool:
@@ -103,26 +113,33 @@ def _evaluate(
     env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     env |= zip(jaxpr.invars, values, strict=True)
     for eqn in jaxpr.eqns:
-        given = [_split(most, flat.read(env, v)) for v in eqn.invars]
+        given = [_split(most, flat.read(env, v), v.aval.shape) for v in eqn.invars]
         small = all(0 < math.prod(v.aval.shape) <= most for v in eqn.outvars)
-        compute = flat.bind
+        compute = None
         if eqn.primitive.name in instead and eqn.outvars[0].aval.dtype == np.float32:
             compute = functools.partial(_replaced, instead[eqn.primitive.name])
-        found = by_rule(eqn, given, compute) if small else None
+        found = by_rule(eqn, given, compute or flat.bind) if small else None
         if found is None:
-            found = compute(eqn, [_whole(value) for value in given])
+            found = (compute or batch.bind)(eqn, [_whole(value) for value in given])
         env |= zip(eqn.outvars, found, strict=True)
-    return [_split(most, flat.read(env, v)) for v in jaxpr.outvars]
+    return [_split(most, flat.read(env, v), v.aval.shape) for v in jaxpr.outvars]
 
 
-def _split(most: int, value: Value) -> Value:
-    """An array of at most `most` numbers as its scalars."""
-    if is_apart(value) or np.ndim(value) == 0 or not 0 < np.size(value) <= most:
+def _lanes(value: Value, shape: tuple[int, ...]) -> int:
+    """How many lanes a value of some shape in one lane has; 0 if it is the same for all."""
+    if is_apart(value):
+        return max(_lanes(number, ()) for number in value.flat)
+    return value.shape[-1] if np.ndim(value) > len(shape) else 0
+
+
+def _split(most: int, value: Value, shape: tuple[int, ...]) -> Value:
+    """An array of at most `most` numbers a lane as its scalars."""
+    if is_apart(value) or not shape or not 0 < math.prod(shape) <= most:
         return value
     if jnp.issubdtype(value.dtype, jax.dtypes.extended):
         return value
     known = value if isinstance(value, jax.core.Tracer) else np.asarray(value)
-    return objects([known[index] for index in np.ndindex(value.shape)]).reshape(value.shape)
+    return objects([known[index] for index in np.ndindex(shape)]).reshape(shape)
 
 
 def _replaced(function: Callable[[Any], Any], _: core.JaxprEqn, values: list[Any]) -> list[Any]:
@@ -132,4 +149,5 @@ def _replaced(function: Callable[[Any], Any], _: core.JaxprEqn, values: list[Any
 def _whole(value: Value) -> Any:
     if not is_apart(value):
         return value
-    return jnp.stack([jnp.asarray(part) for part in value.flat]).reshape(value.shape)
+    whole = jnp.stack([jnp.asarray(part) for part in batch.together(list(value.flat))])
+    return whole.reshape(value.shape + whole.shape[1:])

@@ -13,38 +13,18 @@ from jax import lax
 from jax.extend import core
 
 from gdexp import flat
+from gdexp.soa.batch import ELEMENTWISE, FOLDS, each
 
 # A value is a small array as an object array of its scalars, in its shape, or an array as it is.
 Value = Any
-_sum, _product = lax.add_p.bind, lax.mul_p.bind
 Rule = Callable[..., Value | list[Value] | None]  # (parameters, *operands); None: it does not apply
 
 PRODUCTS = 64  # of a matrix product, at most, to be written out
 
-ELEMENTWISE = """
-abs acos acosh add add_any and asin asinh atan atan2 atanh bitcast_convert_type cbrt ceil clamp copy
-convert_element_type
-cos cosh digamma div eq erf erf_inv erfc exp exp2 expm1 floor ge gt integer_pow is_finite le lgamma
-log log1p logistic lt max min mul ne neg nextafter not or pow reduce_precision rem round rsqrt
-select_n shift_left shift_right_arithmetic shift_right_logical sign sin sinh sqrt square
-stop_gradient sub tan tanh xor
-"""
 SHAPES = (
     "broadcast_in_dim concatenate iota optimization_barrier pad reshape rev slice squeeze transpose"
 )
 WRITTEN_OUT = "dot_general dynamic_slice dynamic_update_slice split"
-FOLDS = {
-    "reduce_sum": lax.add_p,
-    "reduce_prod": lax.mul_p,
-    "reduce_max": lax.max_p,
-    "reduce_min": lax.min_p,
-    "reduce_and": lax.and_p,
-    "reduce_or": lax.or_p,
-    "cumsum": lax.add_p,
-    "cumprod": lax.mul_p,
-    "cummax": lax.max_p,
-    "cummin": lax.min_p,
-}
 
 
 def by_rule(
@@ -52,10 +32,11 @@ def by_rule(
 ) -> list[Value] | None:
     """The results of an operation scalar by scalar; None if there is no rule that applies.
 
-    `compute` has those of one operation on numbers.
+    `compute` has those of one operation on numbers, each [] or [L].
     """
     name = eqn.primitive.name
-    if not all(is_apart(value) or np.ndim(value) == 0 for value in given):
+    numbers = [v.aval.shape == () for v in eqn.invars]
+    if not all(is_apart(value) or one for value, one in zip(given, numbers, strict=True)):
         return None
     if name in ELEMENTWISE.split():
         return [_each(eqn, given, compute)] if any(map(is_apart, given)) else None
@@ -65,14 +46,14 @@ def by_rule(
     found = RULES[name](eqn.params, *given) if name in RULES else None
     if found is None:
         return None
-    return [value[()] if np.ndim(value) == 0 else value for value in found]
+    return [value[()] if is_apart(value) and value.ndim == 0 else value for value in found]
 
 
 def _each(eqn: core.JaxprEqn, given: list[Value], compute: Callable[..., list[Any]]) -> Value:
     operands = np.broadcast_arrays(*(objects(value) for value in given))
     found = np.empty(operands[0].shape, object)
     for index in np.ndindex(found.shape):
-        [found[index]] = compute(eqn, [operand[index] for operand in operands])
+        [found[index]] = each(lambda *a: compute(eqn, a), *(operand[index] for operand in operands))
     return found
 
 
@@ -98,10 +79,10 @@ def _scan(operation: core.Primitive, value: Value, *, axis, reverse) -> Value:
 
 def _pairs(operation: core.Primitive, left: Value, right: Value) -> Value:
     if not is_apart(left):
-        return operation.bind(left, right)
+        return each(operation.bind, left, right)
     found = np.empty(left.shape, object)
     for index in np.ndindex(left.shape):
-        found[index] = operation.bind(left[index], right[index])
+        found[index] = each(operation.bind, left[index], right[index])
     return found
 
 
@@ -155,6 +136,14 @@ def _dot(params, left, right):
     a, b = a.reshape(-1, inner), b.reshape(inner, -1)
     found = [functools.reduce(_sum, map(_product, row, column)) for row in a for column in b.T]
     return [objects(found).reshape(free)]
+
+
+def _sum(left, right):
+    return each(lax.add_p.bind, left, right)
+
+
+def _product(left, right):
+    return each(lax.mul_p.bind, left, right)
 
 
 def _dynamic_slice(params, value, *starts):
