@@ -245,7 +245,7 @@ def reference(name, steps):
         return np.asarray(x)
 
 
-DEFAULT = ["adam", "lbfgs", "momo", "rprop", "sgd"]
+DEFAULT = ["adam", "momo", "rprop", "sgd"]
 # Optimizers that at the card's own rate leave, or that amplify the last bit on this valley
 RATES = {
     **dict.fromkeys(["dowg", "prodigy"], 0.1),

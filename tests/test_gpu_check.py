@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "scripts" / "gpu_check.py"
 
 
+@pytest.mark.slow
 def test_it_compares_measures_and_writes_and_its_comparison_can_fail(tmp_path, monkeypatch):
     file = tmp_path / "gpu.json"
     command = [sys.executable, SCRIPT, "--device", "cpu", "--quick", "--json", file]

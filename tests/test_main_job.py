@@ -201,7 +201,10 @@ def test_ten_million_runs_take_the_memory_of_one_million(tmp_path, words):
     assert peaks[1] < 1.1 * peaks[0]
 
 
-@pytest.mark.parametrize("sweep", ["smoke", "momentum_map", "basins", "optimizer_race"])
+@pytest.mark.parametrize(
+    "sweep",
+    ["smoke", "momentum_map", "basins", pytest.param("optimizer_race", marks=pytest.mark.slow)],
+)
 def test_every_other_sweep_runs_small(sweep, tmp_path):
     small = ["stop.max_steps=20", "wandb.mode=disabled", "hydra.run.dir=out"]
     small += ["start.num=4"] if sweep != "momentum_map" else ["grid.momentum=0,0.9"]

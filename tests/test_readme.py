@@ -38,6 +38,7 @@ def blocks(text):
 
 SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^## ", README, flags=re.M)[1:])
 SECTIONS = {title: blocks(text) for title, text in SECTIONS.items() if "```" in text}
+LONG = ["A short tour of the keys"]  # some 20 s: run as a slow test
 
 
 def execute(arguments, folder, **variables):
@@ -71,7 +72,10 @@ def shell(line, folder):
     return ""
 
 
-@pytest.mark.parametrize("title", SECTIONS)
+@pytest.mark.parametrize(
+    "title",
+    [pytest.param(title, marks=pytest.mark.slow if title in LONG else ()) for title in SECTIONS],
+)
 def test_what_a_section_shows_runs(title, tmp_path):
     printed = None
     for before, language, text in SECTIONS[title]:
