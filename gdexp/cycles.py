@@ -1,4 +1,10 @@
-"""The period of an orbit that comes back, for one run."""
+"""The period of an orbit that comes back, for one run.
+
+It is the smallest divisor of the span, after which the run came back to the bit, at which the orbit
+repeats within √eps (1 + ‖x‖): rounding can multiply the period. `x ↦ x − η f'(x)` of a double well
+at η = 1.1 has period 2, and 4 in float64. So two points run along the orbit, one ahead of the other
+by each divisor in turn, until they keep together all the way round.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from gdexp import descent, stopping
-from gdexp.descent import Array, Problem, Rules
+from gdexp.descent import Array, Problem, Rules, Run, Task
 
 SEEK, AHEAD, ALONG = range(3)  # phases of a walk: for a divisor, one goes ahead, both go along
 
@@ -25,54 +31,46 @@ class Walk(NamedTuple):
     done: Array
 
 
-def period(
-    problem: Problem,
-    rules: Rules,
-    x: Array,
-    state: Any,
-    numbers: Array,
-    number: Array,
-    span: Array,
-) -> Array:
-    """The smallest divisor of `span` at which the orbit repeats within √eps (1 + ‖x‖).
+def begin(x: Array, state: Any, span: Array) -> Walk:
+    """A walk from `x` [D] of an orbit, with the optimizer's state there.
 
-    A state that came back to the bit does so after a multiple of its period, and rounding can
-    multiply that again: `x ↦ x − η f'(x)` of a double well at η = 1.1 has period 2, and 4 in
-    float64. So two points run along the orbit, one ahead of the other by each divisor in turn,
-    until they keep together all the way round.
+    Args:
+      x: a point of the orbit [D].
+      state: of the optimizer there.
+      span: updates after which the orbit comes back to the bit; 0 gives a period of 0.
+    """
+    point, zero = (x, state), jnp.int32(0)
+    return Walk(point, point, jnp.int32(SEEK), zero, jnp.bool_(True), zero + 1, span <= 1)
+
+
+def go_on(problem: Problem, rules: Rules, task: Task, run: Run, span: Array, walk: Walk) -> Walk:
+    """One update of one of the two points, in turns: one piece of code, which compiles slowly.
 
     Args:
       problem: whose updates follow from point and optimizer state alone.
       rules: of the sweep.
-      x: a point of the orbit [D].
-      state: of the optimizer there.
-      numbers: those that the run holds for itself [V].
-      number: its place in the sweep [2].
-      span: updates after which the orbit comes back to the bit; 0 gives 0.
+      task: what the run holds for itself.
+      run: at the point where the walk began.
+      span: as for `begin`.
+      walk: so far.
     """
-    task, run = descent.init(problem, rules, x, numbers, number)
-    point = x, state
+    first, moves = (walk.phase == AHEAD) | walk.even, walk.phase != SEEK
+    x, state = _choose(first, walk.ahead, walk.behind)
+    here = run._replace(x=x, state=state)
+    moved = descent.update(problem, rules, task, here, descent.see(problem, rules, task, here))
+    further = walk._replace(
+        ahead=_choose(first & moves, moved, walk.ahead),
+        behind=_choose(~first & moves, moved, walk.behind),
+        count=walk.count + (first & moves),
+        even=(walk.phase != ALONG) | ~walk.even,
+    )
+    found = _turned(further, (run.x, run.state), span)
+    return _choose(walk.done, walk, found)
 
-    def onward(point):
-        here = run._replace(x=point[0], state=point[1])
-        seen = descent.see(problem, rules, task, here)
-        return descent.update(problem, rules, task, here, seen)
 
-    def go_on(walk: Walk) -> Walk:
-        # ahead and behind move in turns, by one piece of code: it takes long to compile
-        first, moves = (walk.phase == AHEAD) | walk.even, walk.phase != SEEK
-        moved = onward(_choose(first, walk.ahead, walk.behind))
-        walk = walk._replace(
-            ahead=_choose(first & moves, moved, walk.ahead),
-            behind=_choose(~first & moves, moved, walk.behind),
-            count=walk.count + (first & moves),
-            even=(walk.phase != ALONG) | ~walk.even,
-        )
-        return _turned(walk, point, span)
-
-    zero = jnp.int32(0)
-    begun = Walk(point, point, jnp.int32(SEEK), zero, jnp.bool_(True), zero + 1, span <= 1)
-    return jnp.minimum(span, jax.lax.while_loop(lambda walk: ~walk.done, go_on, begun).shift)
+def period(walk: Walk, span: Array) -> Array:
+    """What a walk that is done has found."""
+    return jnp.minimum(span, walk.shift)
 
 
 def _turned(walk: Walk, point: Any, span: Array) -> Walk:

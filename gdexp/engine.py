@@ -241,7 +241,7 @@ def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]
         blank=blank,
         digest=hashlib.sha256(text.encode()).hexdigest(),
         compiled=compiled,
-        periods=_when_needed(functools.partial(lanes.periods, problem)),
+        periods=_when_needed(functools.partial(lanes.periods, problem, backend)),
         compile_seconds=time.perf_counter() - began,
     )
 

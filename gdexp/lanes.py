@@ -76,10 +76,7 @@ class Stepping(NamedTuple):
 
 
 def _stepping(problem: Problem, backend: Backend, rules: Rules, work: Work) -> Stepping:
-    def one(tree):
-        return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tree)
-
-    like, limit = one((work.task, work.run)), jax.ShapeDtypeStruct((), np.int32)
+    like, limit = _one((work.task, work.run)), jax.ShapeDtypeStruct((), np.int32)
     place = Place(limit, limit)
     see = flat.trace(functools.partial(descent.see, problem, rules), *like)
     traced = [
@@ -95,6 +92,11 @@ def _stepping(problem: Problem, backend: Backend, rules: Rules, work: Work) -> S
     nothing = jax.tree.map(lambda a: jnp.zeros((lanes, *a.shape), a.dtype), see.out)
     kernel = backend.kernel if simple else plainly
     return Stepping(*parts, kernel, backend.once, soa.apart(APART, nothing))
+
+
+def _one(tree: Any) -> Any:
+    """The shapes of one lane."""
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), tree)
 
 
 def _descend(stepping: Stepping, queue: Queue, pace: Pace, work: Work) -> tuple[Any, Run]:
@@ -142,9 +144,35 @@ def _descend(stepping: Stepping, queue: Queue, pace: Pace, work: Work) -> tuple[
     return looks, soa.together(work.run, run)
 
 
-def periods(problem: Problem, rules: Rules, *orbits: Any) -> Any:
-    """The periods [B] of runs whose state came back; see `cycles.period`."""
-    return jax.vmap(functools.partial(cycles.period, problem, rules))(*orbits)
+def periods(
+    problem: Problem,
+    backend: Backend,
+    rules: Rules,
+    x: Any,
+    state: Any,
+    numbers: Any,
+    number: Any,
+    span: Any,
+) -> Any:
+    """The periods [L] of runs whose state came back, from points of their orbits; see `cycles`."""
+    task, run = jax.vmap(functools.partial(descent.init, problem, rules))(x, numbers, number)
+    run, walk = run._replace(state=state), jax.vmap(cycles.begin)(x, state, span)
+    given = task, run, span, walk
+    traced = flat.trace(functools.partial(cycles.go_on, problem, rules), *_one(given))
+    step = soa.over_lanes(APART, traced, backend.instead)
+    *fixed, begun = soa.apart(APART, given)
+
+    def all_the_way(walk):
+        return jax.lax.while_loop(lambda walk: ~walk.done.all(), lambda w: step(*fixed, w), walk)
+
+    def one(state):
+        return state[0] - 1, kernel(all_the_way, state[1])
+
+    kernel = backend.kernel if soa.is_simple(APART, traced) else plainly
+    # in a loop, of which XLA does not know that it turns once: such kernels stand nowhere else
+    turns = (span.max() > 0).astype(jnp.int32)
+    _, walk = jax.lax.while_loop(lambda state: state[0] > 0, one, (turns, begun))
+    return jax.vmap(cycles.period)(soa.together(given[-1], walk), span)
 
 
 def blank(problem: Problem, rules: Rules, queue: Queue, lanes: int) -> Work:

@@ -8,6 +8,8 @@ import numpy as np
 
 WORDS = 4  # 64-bit words that Philox4x64 makes per count
 BLOCK_WORDS = 2**15  # made at a time: they stay in the cache until they are numbers
+STARTING = 2**12  # words that take less time than to set out from another place
+MOST_BRIDGED = 2**22  # words between places, at most, that are drawn for nothing
 MOST_STRETCHES = 16  # of consecutive points, drawn as they stand
 LN2_HIGH, LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # sum: log(2); fdlibm
 
@@ -21,7 +23,9 @@ def uniforms(seed: int, stream: str, index: np.ndarray, num: int) -> np.ndarray:
     """
     index, place = np.asarray(index, np.int64), None
     cuts = _cuts(index)
-    if len(cuts) and np.ptp(index) < len(index):  # many share a point: draw each of a range once
+    reach = int(index.max()) - int(index.min()) + 1 if len(cuts) else 0
+    if 0 < reach * num <= max(len(index) * num, min(STARTING * len(cuts), MOST_BRIDGED)):
+        # many share a point, or lie near each other: draw each of a range once
         low = index.min()
         index, place, cuts = np.arange(low, index.max() + 1), index - low, ()
     elif len(cuts) >= MOST_STRETCHES:
