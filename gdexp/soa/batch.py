@@ -70,7 +70,7 @@ def bind(eqn: core.JaxprEqn, values: Sequence[Any]) -> list[Any]:
         return flat.bind(eqn, [filled(*one, out.shape, size) for one in pairs])
     if name == "concatenate":
         return flat.bind(eqn, [filled(value, shape, shape, size) for value, shape in pairs])
-    if name.startswith("reduce_") and name in FOLDS:
+    if name.startswith("reduce_") and name in FOLDS and 0 not in shapes[0]:
         return [folded(FOLDS[name], *values, eqn.params["axes"])]
     if name in ALONG or (name in PARAMETERS and not any(lanes[1:])):
         changed = PARAMETERS[name](size, **eqn.params) if name in PARAMETERS else {}
