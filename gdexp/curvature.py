@@ -137,12 +137,8 @@ class Curvature:
     @functools.cached_property
     def _products(self) -> tuple[Callable[..., Array], ...]:
         """Value, gradient, and Hessian times vector, compiled."""
-        gradient = jax.grad(self._function)
-
-        def product(x, numbers, vector):
-            return jax.jvp(lambda x: gradient(x, numbers), (x,), (vector,))[1]
-
-        return jax.jit(self._function), jax.jit(gradient), jax.jit(product)
+        product = functools.partial(_product, self._function)
+        return jax.jit(self._function), jax.jit(jax.grad(self._function)), jax.jit(product)
 
     def _by_products(self, x: np.ndarray, numbers: np.ndarray, reach: float) -> Shape:
         """Some points [N, D], by nothing but products of their Hessians.
@@ -205,6 +201,11 @@ def _derivatives(function: Function, x: Array, numbers: Array) -> tuple[Array, A
     return f(x), jax.grad(f)(x), jax.hessian(f)(x)
 
 
+def _product(function: Function, x: Array, numbers: Array, vector: Array) -> Array:
+    """The Hessian at one point times a vector [D]."""
+    return jax.jvp(lambda x: jax.grad(function)(x, numbers), (x,), (vector,))[1]
+
+
 def _beginnings(function: Function, x: Array, numbers: Array) -> tuple[Array, Array, Array]:
     """Value, gradient norm, and a length that the first step of Newton's method exceeds.
 
@@ -215,8 +216,7 @@ def _beginnings(function: Function, x: Array, numbers: Array) -> tuple[Array, Ar
     norm = jnp.linalg.norm(gradient)
     damping = (norm / (1 + jnp.linalg.norm(x))) ** 2
 
-    def hessian(vector):
-        return jax.jvp(lambda x: jax.grad(function)(x, numbers), (x,), (vector,))[1]
+    hessian = functools.partial(_product, function, x, numbers)
 
     def iterate(_, state):
         step, residual, down, along = state
