@@ -22,7 +22,7 @@ from gdexp.base import Reason
 Array = jax.Array
 Numbers = Sequence[Array]  # [P] scalars
 NOT_REACHED = -1
-STANDS, CALM, CLEARED, WAITS = np.arange(4, dtype=np.int32)  # a run's stance
+STANDS, CALM, CLEARED, WAITS, BACK = np.arange(5, dtype=np.int32)  # a run's stance
 
 
 class Problem(NamedTuple):
@@ -78,7 +78,8 @@ class Run(NamedTuple):
     best: Array  # least value so far
     steps: Array  # updates applied
     extra: Array | None  # evaluations beyond one a point; None if the optimizer makes none
-    stance: Array  # STANDS until it is judged, CALM, CLEARED by that, or WAITS for its place
+    # STANDS until it is judged, CALM, CLEARED by that, WAITS for its place, BACK where it has been
+    stance: Array
     reason: Array  # base.Reason; 0 while running
     reached: Array  # [T] first step at each target, or NOT_REACHED
     last: Array | None  # value before the last update; None without f_tol

@@ -21,6 +21,7 @@ from gdexp.descent import Problem, Rules, Run, Seen
 from gdexp.refill import Log, Queue, Work, has_ended, told_of, turn, turned
 from gdexp.stopping import Place
 
+ORBITS = 16  # followed side by side, at most: all wait for the longest
 APART = 16  # numbers of a run's array, at most, to be taken apart
 
 
@@ -160,19 +161,23 @@ def periods(
     given = task, run, span, walk
     traced = flat.trace(functools.partial(cycles.go_on, problem, rules), *_one(given))
     step = soa.over_lanes(APART, traced, backend.instead)
-    *fixed, begun = soa.apart(APART, given)
-
-    def all_the_way(walk):
-        return jax.lax.while_loop(lambda walk: ~walk.done.all(), lambda w: step(*fixed, w), walk)
-
-    def one(state):
-        return state[0] - 1, kernel(all_the_way, state[1])
-
     kernel = backend.kernel if soa.is_simple(APART, traced) else plainly
-    # in a loop, of which XLA does not know that it turns once: such kernels stand nowhere else
-    turns = (span.max() > 0).astype(jnp.int32)
-    _, walk = jax.lax.while_loop(lambda state: state[0] > 0, one, (turns, begun))
-    return jax.vmap(cycles.period)(soa.together(given[-1], walk), span)
+
+    def all_the_way(task, run, span, walk):
+        def go_on(walk):
+            return step(task, run, span, walk)
+
+        return jax.lax.while_loop(lambda walk: ~walk.done.all(), go_on, walk)
+
+    def some(given):
+        *_, span, walk = given
+        done = kernel(all_the_way, *soa.apart(APART, given))
+        return jax.vmap(cycles.period)(soa.together(walk, done), span)
+
+    lanes = len(span)
+    side_by_side = (lanes // min(lanes, ORBITS), min(lanes, ORBITS))
+    apart = jax.tree.map(lambda a: a.reshape(side_by_side + a.shape[1:]), given)
+    return jax.lax.map(some, apart).reshape(lanes)
 
 
 def blank(problem: Problem, rules: Rules, queue: Queue, lanes: int) -> Work:

@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from gdexp import stream
+from gdexp import logs
 from gdexp.base import Ends, Path, Reason
 from gdexp.lanes import Pace
-from gdexp.refill import TURNED, Work, told_of
+from gdexp.refill import TURNED, Log, Work, told_of
 from gdexp.stream import STEPS
 
 # Reason -> 1 where the state kept is that before the last update, which gave something not finite
@@ -52,10 +52,8 @@ def _pauses(
             work = call(waiting, work, Pace(looks, STEPS, np.int32(pause), np.bool_(False)))
             waiting = waiting._replace(first=np.asarray(work.taken))
             arrived &= _arrived(work, pause)
-            states = _updated(
-                states, runs, *stream.ends_of(sign, program.settled(stream.ended(work)))
-            )
-        states = _updated(states, runs, *stream.ends_of(sign, _held(work)))
+            states = _updated(states, runs, *logs.ends_of(sign, program.settled(logs.ended(work))))
+        states = _updated(states, runs, *logs.ends_of(sign, _held(work)))
         yield states
         pause += every
 
@@ -77,8 +75,8 @@ def _arrived(work: Work, pause: int) -> bool:
     return bool((~busy | ((reason == Reason.RUNNING) & (steps == pause))).all())
 
 
-def _held(work: Work) -> stream.Log:
+def _held(work: Work) -> Log:
     """The lanes that have a run, as if they had ended."""
     busy = np.flatnonzero(np.asarray(work.busy))
     told = (work.task.number, told_of(work.run))
-    return stream.Log(*jax.tree.map(lambda a: np.asarray(a)[busy], told), len(busy))
+    return Log(*jax.tree.map(lambda a: np.asarray(a)[busy], told), len(busy))

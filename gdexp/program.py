@@ -134,21 +134,24 @@ class Program:
         return queue_of(self.group, runs, self.rows, self.rules.grad_tol.dtype)
 
     def settled(self, log: Log) -> Log:
-        """A log with periods in the place of spans.
+        """A log with periods in the place of when a state was kept.
 
         A state that came back without having gone anywhere is no cycle: such a run is stalled.
         """
         came_back = np.flatnonzero(log.run.reason == Reason.CYCLE)
         if not len(came_back):
             return log
-        run, period = log.run, np.array(log.run.past)
+        run, span = log.run, log.run.steps - log.run.past
+        period = span.copy()
         # side by side those that take about as long: all wait for the longest
-        came_back = came_back[np.argsort(run.past[came_back], kind="stable")]
-        for first in range(0, len(came_back), self.lanes):
-            rows = came_back[first : first + self.lanes]
-            numbers = self.group.numbers(numbers_of(log.number[rows])).astype(run.x.dtype)
+        far = came_back[span[came_back] > 1]
+        far = far[np.argsort(span[far], kind="stable")]
+        numbers = self.group.numbers(numbers_of(log.number[far])).astype(run.x.dtype)
+        for first in range(0, len(far), self.lanes):
+            rows = far[first : first + self.lanes]
             some = run.x[rows], jax.tree.map(lambda a, rows=rows: a[rows], run.state)
-            orbits = (*some, numbers, log.number[rows], run.past[rows])
+            held = numbers[first : first + self.lanes]
+            orbits = (*some, held, log.number[rows], span[rows])
             padded = jax.tree.map(lambda a: _padded(a, self.lanes), orbits)
             period[rows] = np.asarray(self.periods(self.rules, *padded))[: len(rows)]
         reason = run.reason.copy()

@@ -20,8 +20,8 @@ Array = jax.Array
 
 UNMOVED = 100  # updates in a row, at a rate that is not zero, that leave a point where it is
 NOT_KEPT = -1
-# A state is replaced when it is older than this part of the run: one that comes back is found
-# before the run is 5/4 as long, if it takes no more than a fifth of it to come back
+# A state is replaced when the run has grown by more than this part since it was kept: one that
+# comes back is found before the run is 5/4 as long, if it takes no more than a fifth of it
 AGE = 4
 
 
@@ -39,7 +39,6 @@ class Recurrence(NamedTuple):
     x: Array  # [D]
     state: Any
     steps: Array  # at which it was kept, or NOT_KEPT
-    span: Array  # updates after which it came back; 0: it has not
 
 
 class Standstill(NamedTuple):
@@ -67,7 +66,7 @@ def kind_of(state: Any, has_table: bool) -> Kind:
 def begin(kind: Kind, x: Array, state: Any) -> Past:
     """What is kept of a run that begins at `x` [D]."""
     if kind is Kind.AUTONOMOUS:
-        return Recurrence(x, state, jnp.int32(NOT_KEPT), jnp.int32(0))
+        return Recurrence(x, state, jnp.int32(NOT_KEPT))
     return Standstill(jnp.int32(0)) if kind is Kind.COUNTED else None
 
 
@@ -78,11 +77,9 @@ def begun(past: Past, old: Past) -> Past:
     return past
 
 
-def is_stuck(past: Past, steps: Array) -> Array | None:
-    """Whether a run gets nowhere any more; None where that cannot be told."""
-    if isinstance(past, Recurrence):
-        return past.span > 0
-    return None if past is None else steps - past.steps >= UNMOVED
+def stands_still(past: Standstill, steps: Array) -> Array:
+    """Whether a run that counts gets nowhere any more after `steps` updates."""
+    return steps - past.steps >= UNMOVED
 
 
 def after(past: Standstill, changed: Array, steps: Array) -> Standstill:
@@ -90,30 +87,27 @@ def after(past: Standstill, changed: Array, steps: Array) -> Standstill:
     return Standstill(jnp.where(changed, steps, past.steps))
 
 
-def recall(past: Past, x: Array, state: Any, steps: Array, due: Array) -> Past:
-    """What is kept after a look at `x` [D] and `state`, which counts where it is `due`."""
-    if not isinstance(past, Recurrence):
-        return past
-    new = due & (steps > past.steps) & (past.span == 0)
-    same = new & (past.steps != NOT_KEPT)
+def is_back(past: Recurrence, x: Array, state: Any, steps: Array) -> Array:
+    """Whether a run is again at the point [D] and the optimizer's state that were kept."""
+    back = (steps > past.steps) & (past.steps != NOT_KEPT)
     for one, other in zip(
         jax.tree.leaves((x, state)), jax.tree.leaves((past.x, past.state)), strict=True
     ):
-        same &= (_bits(one) == _bits(other)).all()
-    renewed = new & ~same & (AGE * (steps - past.steps) > past.steps)
-    kept = jax.tree.map(
-        lambda one, other: jnp.where(renewed, one, other), (x, state), (past.x, past.state)
-    )
-    return Recurrence(
-        *kept,
-        steps=jnp.where(renewed, steps, past.steps),
-        span=jnp.where(same, steps - past.steps, past.span),
+        back &= (_bits(one) == _bits(other)).all()
+    return back
+
+
+def renewed(past: Recurrence, x: Array, state: Any, steps: Array, due: Array) -> Recurrence:
+    """What is kept from now on; nothing else where that is not `due` or not old enough."""
+    old = due & (steps - past.steps > past.steps // AGE)
+    return jax.tree.map(
+        lambda new, kept: jnp.where(old, new, kept), Recurrence(x, state, steps), past
     )
 
 
-def span(past: Past) -> Array | None:
-    """Updates after which a state came back, or 0; None where that is not looked for."""
-    return past.span if isinstance(past, Recurrence) else None
+def kept_at(past: Past) -> Array | None:
+    """The updates before the state kept; None where none is kept."""
+    return past.steps if isinstance(past, Recurrence) else None
 
 
 def _bits(values: Array) -> Array:

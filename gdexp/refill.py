@@ -58,9 +58,9 @@ def has_ended(run: Run) -> jax.Array:
 
 
 def told_of(run: Run) -> Run:
-    """What is told of a run that ended: of its past the span alone, and with that its state."""
-    span = progress.span(run.past)
-    return run._replace(past=span, state=None if span is None else run.state)
+    """What is told of a run that ended: when it kept a state, and with that its state."""
+    kept = progress.kept_at(run.past)
+    return run._replace(past=kept, state=None if kept is None else run.state)
 
 
 def turn(rules: Rules, init: Callable[..., Any], queue: Queue, work: Work) -> Work:

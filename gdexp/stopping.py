@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from gdexp import progress
 from gdexp.base import Reason
-from gdexp.descent import CALM, CLEARED, STANDS, WAITS, Array, Rules, Run, Seen, Task
+from gdexp.descent import BACK, CALM, CLEARED, STANDS, WAITS, Array, Rules, Run, Seen, Task
 
 
 class Place(NamedTuple):
@@ -44,9 +44,10 @@ def watch(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array, place: P
         clear.append(seen.value <= rules.max_value)
     if rules.f_tol is not None:
         clear.append((run.steps == 0) | (jnp.abs(seen.value - run.last) >= rules.f_tol))
-    stuck = progress.is_stuck(run.past, run.steps)
-    if stuck is not None:
-        clear.append(~stuck)
+    if isinstance(run.past, progress.Recurrence):
+        clear.append(run.stance != BACK)
+    if isinstance(run.past, progress.Standstill):
+        clear.append(~progress.stands_still(run.past, run.steps))
     free = functools.reduce(jnp.logical_and, clear) | (run.stance == CLEARED)
     elsewhere = jnp.where(run.stance == CALM, WAITS, run.stance)
     here = run.steps & (place.of - 1) == place.number
@@ -59,17 +60,32 @@ def judge(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array, place: P
     It ends after `limit` updates. What is not finite is kept like any value: to have the state
     before it, descend once more with a lower limit.
     """
-    due = (run.steps & (place.of - 1) == 0) & (run.reason == Reason.RUNNING)
-    found = _test(rules, task, run, seen, limit)
     stands = (run.stance == STANDS) & (run.reason == Reason.RUNNING)
+    stance, past, stuck = run.stance, run.past, None
+    if isinstance(past, progress.Recurrence):
+        due = run.steps & (place.of - 1) == 0
+        back = due & progress.is_back(past, run.x, run.state, run.steps)
+        # it is evaluated there first, where other tests may hold, and so it stays there after
+        stance, stuck = jnp.where(back, BACK, stance), (Reason.CYCLE, back)
+        past = progress.renewed(past, run.x, run.state, run.steps, due & ~back)
+    elif isinstance(past, progress.Standstill):
+        stuck = Reason.NO_PROGRESS, progress.stands_still(past, run.steps)
+    found = _test(rules, task, run, seen, stuck, limit)
     return run._replace(
         reason=jnp.where(stands, found, run.reason),
-        stance=jnp.where(stands & (found == Reason.RUNNING), CLEARED, run.stance),
-        past=progress.recall(run.past, run.x, run.state, run.steps, due),
+        stance=jnp.where(stands & (found == Reason.RUNNING), CLEARED, stance),
+        past=past,
     )
 
 
-def _test(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Array:
+def _test(
+    rules: Rules,
+    task: Task,
+    run: Run,
+    seen: Seen,
+    stuck: tuple[Reason, Array] | None,
+    limit: Array,
+) -> Array:
     """The reason of the first test that holds at the point of `run`, or RUNNING."""
     value, norm = seen.value, euclidean(seen.gradient)
     escaped = jnp.abs(run.x).max() > task.bound
@@ -85,10 +101,8 @@ def _test(rules: Rules, task: Task, run: Run, seen: Seen, limit: Array) -> Array
     if rules.f_tol is not None:
         moved = run.steps > 0
         tests.append((Reason.F_TOL, moved & (jnp.abs(value - run.last) < rules.f_tol)))
-    stuck = progress.is_stuck(run.past, run.steps)
     if stuck is not None:
-        recurs = isinstance(run.past, progress.Recurrence)
-        tests.append((Reason.CYCLE if recurs else Reason.NO_PROGRESS, stuck))
+        tests.append(stuck)
     return first_true(*tests, (Reason.MAX_STEPS, run.steps >= limit))
 
 

@@ -20,16 +20,14 @@ import numpy as np
 
 from gdexp.base import Ends, Reason
 from gdexp.lanes import Pace
+from gdexp.logs import Orbits, ends_of
 from gdexp.plan import Tile
-from gdexp.program import numbers_of
-from gdexp.refill import Log, Work
+from gdexp.refill import Log
 
 STEPS = np.int32(8)  # between two looks at how many lanes stand still
 CALL_SECONDS = 0.2  # of one device call: signals are only seen between calls
 RAMP = 8  # times as long as the last, at most, is a call: nobody knows yet what a step takes
 SWITCH_SECONDS = 5e-4  # of Python's threads; 5 ms unless told, longer than many a device call
-MOST_ORBITS = 2**14  # runs held back until their orbits are followed
-MOST_PASSED = 2**17  # and others meanwhile: their tiles wait
 WAITING = 16  # logs that workers have handed on and nobody has taken yet
 FOREVER = np.int32(2**31 - 1)
 
@@ -213,11 +211,14 @@ def _descend(program: Any, device: jax.Device, feed: Feed, block: Block) -> Iter
         )
         if after is not None and ahead is None:  # while the device is at work
             ahead = program.queue(after.runs)
-        log = ended(work)
-        spent = (time.perf_counter() - began) / max(1, looks - int(work.looks))
+        left = int(work.looks)  # waits for the device
+        spent = (time.perf_counter() - began) / max(1, looks - left)
         looks = max(1, min(RAMP * looks, int(CALL_SECONDS / spent)))
-        running -= int((log.run.reason != Reason.RUNNING).sum())
-        yield from orbits.aside(log)
+        log = orbits.aside(work)
+        running -= log.count + orbits.added
+        yield log
+        if orbits.are_many():
+            yield from orbits.settled()
         taken = work.taken.item()
         if taken < waiting.count or ahead is None:
             waiting = waiting._replace(first=np.int32(taken))
@@ -227,70 +228,3 @@ def _descend(program: Any, device: jax.Device, feed: Feed, block: Block) -> Iter
         if not running:
             yield from orbits.settled()
             return
-
-
-class Orbits:
-    """Runs that came back to where they had been, until there are enough to see how they go round.
-
-    To follow some of them takes as long as the longest orbit among them, so that many at a time
-    take little longer than few.
-    """
-
-    def __init__(self, program: Any):
-        self._program = program
-        self._held: list[Log] = []
-        self._count = self._passed = 0
-
-    def aside(self, log: Log) -> Iterator[Log]:
-        """What a log tells of all other runs; now and then also of those held back before."""
-        came_back = log.run.reason == Reason.CYCLE
-        if came_back.any():
-            self._held.append(_rows(log, came_back))
-            self._count += int(came_back.sum())
-            log = _rows(log, ~came_back)
-        yield log
-        self._passed += log.count
-        if self._count >= MOST_ORBITS or self._passed >= MOST_PASSED:
-            yield from self.settled()
-
-    def settled(self) -> Iterator[Log]:
-        """What is told of the runs held back."""
-        if self._held:
-            columns = jax.tree.map(
-                lambda *parts: np.concatenate(parts), *(h[:2] for h in self._held)
-            )
-            yield self._program.settled(Log(*columns, self._count))
-        self._held, self._count, self._passed = [], 0, 0
-
-
-def _rows(log: Log, chosen: np.ndarray) -> Log:
-    return Log(*jax.tree.map(lambda a: a[chosen], log[:2]), int(chosen.sum()))
-
-
-def ended(work: Work) -> Log:
-    """The log as numpy, without rows that mean nothing."""
-    log = work.log
-    rows = slice(int(log.count))
-    kept = np.flatnonzero(np.asarray(log.run.reason)[rows] != Reason.RUNNING)
-    return Log(*jax.tree.map(lambda a: np.asarray(a)[rows][kept], log[:-1]), len(kept))
-
-
-def ends_of(sign: float, log: Log) -> tuple[np.ndarray, Ends]:
-    """Which runs a log tells of [N], and their ends, every NaN the same."""
-    run = log.run
-    ends = Ends(
-        x=run.x,
-        f0=sign * run.first,
-        f=sign * run.value,
-        f_best=sign * run.best,
-        grad_norm=run.grad_norm,
-        steps=run.steps,
-        evaluations=run.steps + 1 + (0 if run.extra is None else run.extra),
-        reason=run.reason,
-        reached=run.reached,
-        period=np.where(run.reason == Reason.CYCLE, 0 if run.past is None else run.past, 0),
-    )
-    for column in ends:
-        if column.dtype.kind == "f":  # payloads differ between operations
-            column[np.isnan(column)] = np.nan
-    return numbers_of(log.number), ends

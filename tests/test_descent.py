@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdexp import descent, lanes, program, stopping, stream
+from gdexp import descent, lanes, logs, program, stopping, stream
 from gdexp.backend import PLAIN
 from gdexp.base import Ends, Reason
 from gdexp.descent import Problem, Rules
@@ -57,7 +57,7 @@ def descend(f, x0, rate=0.1, **changed) -> Ends:
     pace = Pace(np.int32(1000), stream.STEPS, stream.FOREVER, np.bool_(False))
     work = lanes.blank(asked, given, queue, 8)
     work = jax.jit(lambda *args: lanes.advance(asked, PLAIN, *args))(given, queue, work, pace)
-    _, ends = stream.ends_of(1.0, stream.ended(work))
+    _, ends = logs.ends_of(1.0, logs.ended(work))
     return Ends(*(column[0] for column in ends))
 
 

@@ -39,8 +39,9 @@ LAW = {
     "refill": "base progress descent",
     "lanes": "cycles stopping descent flat soa backend refill",
     "program": "base schedules optimizers experiment plan descent refill lanes",
-    "stream": "base plan refill lanes program",
-    "paths": "base refill lanes stream",
+    "logs": "base refill program",
+    "stream": "base plan refill lanes logs",
+    "paths": "base refill lanes logs stream",
     "engine": "base cache experiment plan descent backend refill lanes program stream paths tables "
     "trig",
     "columns": "base experiment plan",
@@ -67,7 +68,7 @@ OUTSIDE = {
     "rich": "sinks.terminal commands.list",
     "plotly": "sinks",
     "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
-    "soa tables trig backend refill lanes program stream paths cache engine curvature",
+    "soa tables trig backend refill lanes program logs stream paths cache engine curvature",
     "optax": "optimizers descent tables",
     "pyarrow": "columns store frames labels results sinks._wandb job",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),

@@ -68,6 +68,7 @@ def _checks() -> Iterator[Measure]:
     for case in (PARABOLOID, TWO_WELLS, ROSENBROCK):
         for optimizer in OPTIMIZERS:
             task = heterogeneous(case, optimizer)
+            task = dataclasses.replace(task, runs=8 * case.runs)
             yield Measure("checks", None, task, (Contestant("gdexp", unchecked=True),))
 
 
