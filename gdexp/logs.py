@@ -19,8 +19,7 @@ MOST_PASSED = 2**18  # and others meanwhile: their tiles wait
 class Orbits:
     """Runs that came back to where they had been, until there are enough to see how they go round.
 
-    To follow some of them takes as long as the longest orbit among them, so that many at a time
-    take little longer than few.
+    A call to follow them, and to draw their numbers anew, costs little more for many than for few.
     """
 
     def __init__(self, program: Any):
@@ -35,12 +34,12 @@ class Orbits:
         came_back = np.flatnonzero(reason == Reason.CYCLE)
         others = np.flatnonzero((reason != Reason.RUNNING) & (reason != Reason.CYCLE))
         if len(came_back):
-            self._held.append(_rows(work.log, came_back))
+            self._held.append(rows_of(work.log, came_back))
         self.added = len(came_back)
         self._count += self.added
         self._passed += len(others)
         # of these nobody asks where they had been
-        return _rows(work.log._replace(run=work.log.run._replace(past=None, state=None)), others)
+        return rows_of(work.log._replace(run=work.log.run._replace(past=None, state=None)), others)
 
     def are_many(self) -> bool:
         """Whether they should be held back no longer."""
@@ -58,14 +57,15 @@ class Orbits:
 
 def ended(work: Work) -> Log:
     """The log as numpy, without rows that mean nothing."""
-    return _rows(work.log, np.flatnonzero(_reasons(work) != Reason.RUNNING))
+    return rows_of(work.log, np.flatnonzero(_reasons(work) != Reason.RUNNING))
 
 
 def _reasons(work: Work) -> np.ndarray:
     return np.asarray(work.log.run.reason)[: int(work.log.count)]
 
 
-def _rows(log: Log, rows: np.ndarray) -> Log:
+def rows_of(log: Log, rows: np.ndarray) -> Log:
+    """Some rows of a log, as numpy."""
     return Log(*jax.tree.map(lambda a: np.asarray(a)[rows], log[:2]), len(rows))
 
 

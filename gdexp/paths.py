@@ -78,5 +78,4 @@ def _arrived(work: Work, pause: int) -> bool:
 def _held(work: Work) -> Log:
     """The lanes that have a run, as if they had ended."""
     busy = np.flatnonzero(np.asarray(work.busy))
-    told = (work.task.number, told_of(work.run))
-    return Log(*jax.tree.map(lambda a: np.asarray(a)[busy], told), len(busy))
+    return logs.rows_of(Log(work.task.number, told_of(work.run), len(busy)), busy)
