@@ -73,6 +73,25 @@ def test_bits_do_not_depend_on_how_long_a_device_call_is(mixed, monkeypatch, sec
     assert all(a.tobytes() == b.tobytes() for a, b in zip(ends, again, strict=True))
 
 
+def test_cycles_are_found_at_the_same_step_whatever_is_looked_at_when(monkeypatch):
+    asked = experiment(
+        "double_well",
+        draw={"learning_rate": "uniform:0.1:1.4"},
+        grid={"momentum": [0.0, 0.3]},
+        start={"name": "uniform", "num": 10_000},
+        stop_max_steps=3000,
+    )
+    made = engine.Engine(asked, plan.make(asked))
+    [ends] = ends_of(made, made.plan.tiles())
+    assert (ends.reason == Reason.CYCLE).sum() > 1000
+    for seconds in (1e-9, 2e-3, 0.2):
+        monkeypatch.setattr(stream, "CALL_SECONDS", seconds)
+        for first, count in ((0, 20_000), (6_001, 9_000)):
+            [again] = ends_of(made, [Tile(0, 0, first, count)])
+            for name, whole, own in zip(ends._fields, ends, again, strict=True):
+                assert whole[first : first + count].tobytes() == own.tobytes(), name
+
+
 def test_a_traced_run_ends_on_the_bits_of_the_sweep(mixed):
     made, ends = mixed
     runs = [0, 3, 77, 4000, 4999, *np.flatnonzero(ends.reason == Reason.ESCAPED)[:3].tolist()]
