@@ -81,6 +81,23 @@ class Curvature:
             each = [some(x[part], numbers[part], reach) for part in parts]
             return Shape(*(np.concatenate(column) for column in zip(*each, strict=True)))
 
+    def steepest(self, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """The unit eigenvector [N, D] of the largest eigenvalue of the Hessian at each of `x`."""
+        if x.shape[1] <= DENSE:
+            _, _, hessian = self._called(_derivatives, x, numbers)
+            return np.linalg.eigh(hessian)[1][:, :, -1]
+        with jax.enable_x64(True):
+            return np.stack([_top(self._hessian(*one)) for one in zip(x, numbers, strict=True)])
+
+    def _hessian(self, x: np.ndarray, numbers: np.ndarray) -> Any:
+        """The Hessian at one point [D], as something that multiplies vectors."""
+        from scipy.sparse.linalg import LinearOperator
+
+        def times(vector):
+            return np.asarray(self._products[2](x, numbers, vector))
+
+        return LinearOperator((len(x), len(x)), times, times, dtype=np.float64)
+
     def _by_matrices(self, start: np.ndarray, numbers: np.ndarray, reach: float) -> Shape:
         """Some points [N, D], by their Hessians."""
         begun = self._look(start, numbers)
@@ -157,15 +174,12 @@ class Curvature:
 
     def _walked(self, x: np.ndarray, numbers: np.ndarray, reach: float) -> Shape:
         """What is about one point [D]."""
-        from scipy.sparse.linalg import LinearOperator, lsmr
+        from scipy.sparse.linalg import lsmr
 
-        value, gradient, product = self._products
+        value, gradient, _ = self._products
 
         def hessian(x):
-            def times(vector):
-                return np.asarray(product(x, numbers, vector))
-
-            return LinearOperator((len(x), len(x)), times, times, dtype=np.float64)
+            return self._hessian(x, numbers)
 
         def step(x):
             g = np.asarray(gradient(x, numbers))
@@ -230,6 +244,14 @@ def _beginnings(function: Function, x: Array, numbers: Array) -> tuple[Array, Ar
     begun = (jnp.zeros_like(x), -gradient, down, down)
     step = jax.lax.fori_loop(0, GROWTH, iterate, begun)[0]
     return value, norm, jnp.linalg.norm(step)
+
+
+def _top(hessian: Any) -> np.ndarray:
+    """The eigenvector [D] of the largest eigenvalue, by Lanczos."""
+    from scipy.sparse.linalg import eigsh
+
+    start = np.random.default_rng(0).normal(size=hessian.shape[0])  # the same each time
+    return eigsh(hessian, k=1, which="LA", v0=start)[1][:, 0]
 
 
 def _extremes(hessian: Any) -> np.ndarray:

@@ -8,8 +8,11 @@ long a device call is, do not touch the bits.
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import functools
 import hashlib
+import itertools
 import math
 import os
 import threading
@@ -84,11 +87,13 @@ class Engine:
             lambda: settings(self.experiment),
         )
 
-    def trace(self, runs: Sequence[int], every: int) -> Iterator[Path]:
-        """The states of single runs each `every` steps, with their first and last.
+    def trace(self, runs: Sequence[int], steps: int | Iterable[int]) -> Iterator[Path]:
+        """The states of single runs after `steps`, or each so many, with their first and last.
 
         The runs are descended again, a lane each, by the program that makes their ends.
         """
+        beyond = min(self.experiment.stop.max_steps + 1, int(FOREVER))
+        asked = range(0, beyond, steps) if isinstance(steps, int) else sorted({0, *steps})
         wanted = np.asarray(runs, np.int64)
         for group in self.plan.groups:
             mine = wanted[(wanted >= group.first) & (wanted < group.first + group.count)]
@@ -100,8 +105,18 @@ class Engine:
                         self.device,
                         self.experiment.sign,
                         mine[first : first + width],
-                        every,
+                        itertools.chain(asked, [beyond]),
                     )
+
+    def with_plan(self, plan: Plan) -> Engine:
+        """The same programs for other values: `plan` has groups of the same numbers that vary."""
+        other = copy.copy(self)
+        other.plan = plan
+        other.programs = {
+            i: dataclasses.replace(program, group=plan.groups[i])
+            for i, program in self.programs.items()
+        }
+        return other
 
 
 def lane_count(platform: str, group: Group) -> int:

@@ -50,7 +50,9 @@ def run(
     if directory:
         store.write_config(directory, experiment.config)
         store.write_manifest(directory, manifest)
-    results = Results(directory=directory, manifest=manifest, config=experiment.config)
+    results = Results(
+        directory=directory, manifest=manifest, config=experiment.config, experiment=experiment
+    )
     if experiment.prepare:
         return results
     told = [kind(experiment, planned, directory) for kind in sinks if kind.wanted(experiment)]
@@ -61,7 +63,7 @@ def run(
         if planned.count == 1:
             steps = max(tally.groups[0].longest, 1)
             [results.path] = engine.trace([0], path_every or -(-steps // PATH_STATES))
-        found = labels.label(experiment, planned, results, objectives)
+        found = labels.label(results, objectives)
         seconds = time.perf_counter() - began
         results.summary = _summary(tally, engine, seconds) | {"stationary": found}
         _complete(manifest, engine, seconds)

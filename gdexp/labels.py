@@ -104,16 +104,14 @@ def prepare(experiment: Experiment, plan: Plan) -> dict[str, _Objective]:
     return objectives
 
 
-def label(
-    experiment: Experiment, plan: Plan, results: Results, objectives: Mapping[str, _Objective]
-) -> dict[str, Any]:
+def label(results: Results, objectives: Mapping[str, _Objective]) -> dict[str, Any]:
     """Adds labels and minima to results, from the runs they hold and what `prepare` gave.
 
     Returns how many minima each objective has, for a summary.
     """
     if not objectives:
         return {}
-    for part in _parts(experiment, plan, results):
+    for part in _parts(results):
         mine = objectives[part.group.objective_name]
         if mine.drawn:
             continue
@@ -125,18 +123,15 @@ def label(
         first = 0
         for setting in mine.settings.values():
             first = setting.close(first)
-    parts = _labelled(experiment, plan, results, objectives)
+    parts = _labelled(results, objectives)
     results.add_labels(parts, lambda: _minima(objectives))
     return {name: _counts(mine) for name, mine in objectives.items()}
 
 
-def _parts(experiment: Experiment, plan: Plan, results: Results) -> Iterator[Part]:
+def _parts(results: Results) -> Iterator[Part]:
     """The ends of each tile that is there."""
-    kept = [name for name in ("x", "grad_norm", "outcome") if name in experiment.columns]
-    tiles = list(plan.tiles())
-    for number, table in results.parts(*kept):
-        tile = tiles[number]
-        group = plan.groups[tile.group]
+    kept = [n for n in ("x", "grad_norm", "outcome") if n in results.experiment.columns]
+    for group, tile, table in results.tiles(*kept):
         count = table.num_rows
         flat = np.asarray(table["x"].combine_chunks().flatten(), np.float64)
         norm = np.asarray(table["grad_norm"]) if "grad_norm" in kept else np.zeros(count)
@@ -153,11 +148,9 @@ def _parts(experiment: Experiment, plan: Plan, results: Results) -> Iterator[Par
         )
 
 
-def _labelled(
-    experiment: Experiment, plan: Plan, results: Results, objectives: Mapping[str, _Objective]
-) -> Iterator[pa.Table]:
+def _labelled(results: Results, objectives: Mapping[str, _Objective]) -> Iterator[pa.Table]:
     """The labels of each part."""
-    for part in _parts(experiment, plan, results):
+    for part in _parts(results):
         mine = objectives[part.group.objective_name]
         kind, number = np.full(len(part.runs), UNRESOLVED), np.full(len(part.runs), -1)
         if mine.drawn:

@@ -5,7 +5,7 @@ Every lane descends up to a pause, is looked at, and goes on: the same program, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import jax
@@ -24,11 +24,11 @@ BROKEN = np.array(
 
 
 def follow(
-    program: Any, device: jax.Device, sign: float, runs: np.ndarray, every: int
+    program: Any, device: jax.Device, sign: float, runs: np.ndarray, steps: Iterable[int]
 ) -> Iterator[Path]:
-    """The states of at most as many `runs` as there are lanes, each `every` steps."""
+    """The states of at most as many `runs` as there are lanes, at rising `steps`."""
     asked, place = np.unique(runs, return_inverse=True)
-    records = list(_pauses(program, device, sign, asked, every))
+    records = list(_pauses(program, device, sign, asked, steps))
     states = Ends(*(np.stack(parts) for parts in zip(*records, strict=True)))  # [K, N, ...]
     step = states.steps - BROKEN[states.reason]
     for run, i in zip(runs.tolist(), place.tolist(), strict=True):
@@ -38,15 +38,19 @@ def follow(
 
 
 def _pauses(
-    program: Any, device: jax.Device, sign: float, runs: np.ndarray, every: int
+    program: Any, device: jax.Device, sign: float, runs: np.ndarray, steps: Iterable[int]
 ) -> Iterator[Ends]:
-    """Where the `runs`, in the order of their numbers, are at each pause, until all have ended."""
+    """Where the `runs`, in the order of their numbers, are after each of `steps`, until all have
+    ended; `steps` must go beyond the last that a run takes."""
     call, work = program.on(device)
-    waiting, pause = program.queue(runs), 0
-    looks = np.int32(1 / TURNED + every // STEPS + 2)  # turns that fill the lanes, and the steps
+    waiting, before = program.queue(runs), 0
     states: Ends | None = None
-    while states is None or (states.reason == Reason.RUNNING).any():
-        arrived = False
+    for pause in steps:
+        if states is not None and not (states.reason == Reason.RUNNING).any():
+            return
+        # turns that fill the lanes, and the steps
+        looks = np.int32(1 / TURNED + (pause - before) // STEPS + 2)
+        arrived, before = False, pause
         while not arrived:
             arrived = _arrived(work, pause)  # once there, a call more evaluates at the last point
             work = call(waiting, work, Pace(looks, STEPS, np.int32(pause), np.bool_(False)))
@@ -55,7 +59,6 @@ def _pauses(
             states = _updated(states, runs, *logs.ends_of(sign, program.settled(logs.ended(work))))
         states = _updated(states, runs, *logs.ends_of(sign, _held(work)))
         yield states
-        pause += every
 
 
 def _updated(states: Ends | None, runs: np.ndarray, which: np.ndarray, new: Ends) -> Ends:

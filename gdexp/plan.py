@@ -25,7 +25,8 @@ MOST_RUNS = 2**62
 TILE_BYTES = 2**24  # of starting points and numbers of one tile, in float64
 TILE_RUNS = 65_536
 
-Number = tuple[str, str]  # (room, name): ("optimizer", "learning_rate")
+Number = tuple[str, str]  # (room, name)
+LEARNING_RATE: Number = ("optimizer", "learning_rate")
 
 
 class Axis(NamedTuple):
@@ -104,22 +105,30 @@ class Group:
     @functools.cached_property
     def varied(self) -> tuple[Number, ...]:  # [V]
         """The numbers that an axis or a draw varies."""
-        return tuple(self._varied.values())
+        return tuple(self.varies.values())
 
     def numbers(self, run: np.ndarray) -> np.ndarray:
         """Those of the numbers each run holds that differ from run to run, float64 [N, V]."""
         keys = self.keys(run)
         return (
-            np.stack([keys[key] for key in self._varied], axis=1)
+            np.stack([keys[key] for key in self.varies], axis=1)
             if keys
             else np.empty((len(run), 0))
         )
 
     @functools.cached_property
-    def _varied(self) -> dict[str, Number]:
+    def varies(self) -> dict[str, Number]:
         """KEY -> what it varies."""
         found = {k: n for axis in self.axes for k, n in zip(axis.keys, axis.numbers, strict=True)}
         return found | {key: number for key, (number, _) in self.draws.items()}
+
+    @property
+    def rate_axis(self) -> int | None:
+        """Which axis is the learning rate, alone or with other numbers."""
+        for i, axis in enumerate(self.axes):
+            if LEARNING_RATE in axis.numbers:
+                return i
+        return None
 
     def start_index(self, run: np.ndarray) -> np.ndarray:
         """Which start each run has [N]."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from gdexp import frames, store
+from gdexp import frames, plan, store
 from gdexp.base import Path, UsageError, nearest
+from gdexp.experiment import Experiment
+from gdexp.plan import Group, Plan, Tile
+from gdexp.shelf import Shelf
 
-NOTHING = "nothing has been run yet"
 NO_LABELS = "these results have no labels: x and outcome are needed, name them in store.columns"
 
 
@@ -35,15 +38,20 @@ class Results:
         manifest: dict[str, Any],
         config: Mapping[str, Any],
         summary: Mapping[str, Any] | None = None,
+        experiment: Experiment | None = None,
+        allow_code: bool = False,
     ):
         self.directory = directory
         self.manifest = manifest
         self.config = config
         self.summary = summary
         self.path: Path | None = None
+        self._experiment = experiment
+        self._allow_code = allow_code
         self._labels: pa.Table | None = None
         self._minima: pa.Table | None = None
-        self._tables: dict[str, dict[int, pa.Table]] = {store.RUNS: {}, store.TRACES: {}}
+        self._runs = Shelf(directory, store.RUNS)
+        self._traces = Shelf(directory, store.TRACES)
 
     def __repr__(self) -> str:
         where = self.directory or "in memory"
@@ -52,13 +60,33 @@ class Results:
         told = told or ("cut short" if self.manifest["tiles"] else "not run yet")
         return f"<gdexp.Results {where}: {self.manifest['runs']} runs: {told}>"
 
+    @property
+    def experiment(self) -> Experiment:
+        """What was run, checked again where it was saved.
+
+        Raises:
+          UsageError: it names a file of Python, and `gdexp.load` was not told to run that.
+        """
+        if self._experiment is None:
+            if not self._allow_code:
+                _refuse_code(self.config)
+            from gdexp.config import check, tree  # late: reading results needs none of it
+
+            self._experiment = check.experiment(self.config, tree.defaults())
+        return self._experiment
+
+    @functools.cached_property
+    def plan(self) -> Plan:
+        """Which run is what."""
+        return plan.make(self.experiment)
+
     def add_runs(self, part: int, table: pa.Table) -> None:
         """Takes the rows of a finished tile; they are on the disk when this returns."""
-        self._add(store.RUNS, part, table)
+        self._runs.add(part, table)
 
     def add_traces(self, part: int, table: pa.Table) -> None:
         """Takes the recorded states of some runs."""
-        self._add(store.TRACES, part, table)
+        self._traces.add(part, table)
 
     def add_labels(self, parts: Iterable[pa.Table], minima: Callable[[], pa.Table]) -> None:
         """Takes the labels of all runs, part by part, and the stationary points they name."""
@@ -103,15 +131,15 @@ class Results:
         Raises:
           UsageError: there is no such column, or nothing has been run yet.
         """
-        parts = self._numbers(store.RUNS)
-        kept = self._columns(store.RUNS, parts)
+        parts = self._runs.numbers()
+        kept = self._runs.columns(parts)
         names = names or tuple(dict.fromkeys(["run", *kept]))
         if missing := [name for name in names if name not in (*kept, "run")]:
             told = f"runs have no column {missing[0]!r}{nearest(missing[0], kept)}"
             if self.config["store"]["columns"]:
                 told = f"{missing[0]!r} was not kept: name it in store.columns and run it all again"
             raise UsageError(f"{told} (there: {', '.join(kept)})")
-        table = self._read(store.RUNS, parts, [name for name in names if name in kept])
+        table = self._runs.read(parts, [name for name in names if name in kept])
         if "run" in names and "run" not in kept:
             runs = [np.arange(first, first + count) for first, count in self._spans(parts)]
             table = table.add_column(names.index("run"), "run", [np.concatenate(runs)])
@@ -119,8 +147,14 @@ class Results:
 
     def parts(self, *names: str) -> Iterator[tuple[int, pa.Table]]:
         """The columns `names` of each part that is here, with its number, one after the other."""
-        for part in self._numbers(store.RUNS):
-            yield part, self._part(store.RUNS, part).select(names)
+        for part in self._runs.numbers():
+            yield part, self._runs.part(part).select(names)
+
+    def tiles(self, *names: str) -> Iterator[tuple[Group, Tile, pa.Table]]:
+        """The columns `names` of each tile that is here, with its group, one after the other."""
+        tiles = list(self.plan.tiles())
+        for number, table in self.parts(*names):
+            yield self.plan.groups[tiles[number].group], tiles[number], table
 
     def sample(self, most: int) -> pa.Table:
         """At most `most` runs: all, or one chosen at random from each of `most` equal stretches.
@@ -128,15 +162,15 @@ class Results:
         The stretches are of run numbers, so the sample covers every axis evenly; the choice is
         always the same. Reads part by part.
         """
-        parts = self._numbers(store.RUNS)
-        kept = self._columns(store.RUNS, parts)
+        parts = self._runs.numbers()
+        kept = self._runs.columns(parts)
         count = self.manifest["runs"]
         edges = np.linspace(0, count, min(most, count) + 1).astype(np.int64)
         chosen = np.random.default_rng(0).integers(edges[:-1], edges[1:])
         taken = []
         for part, (first, size) in zip(parts, self._spans(parts), strict=True):
             mine = chosen[(chosen >= first) & (chosen < first + size)]
-            found = self._part(store.RUNS, part).take(mine - first)
+            found = self._runs.part(part).take(mine - first)
             taken.append(found if "run" in kept else found.add_column(0, "run", [mine]))
         return pa.concat_tables(taken).combine_chunks()
 
@@ -145,8 +179,8 @@ class Results:
         """Recorded states (run, step, f, grad_norm, x); UsageError if none were asked for."""
         if not self.config["trace"]["every"]:
             raise UsageError("no traces were recorded: add trace.every=1")
-        parts = self._numbers(store.TRACES)
-        return self._read(store.TRACES, parts, self._columns(store.TRACES, parts))
+        parts = self._traces.numbers()
+        return self._traces.read(parts, self._traces.columns(parts))
 
     def to_pandas(self) -> Any:
         """The runs as a pandas DataFrame, with their labels where they were made.
@@ -167,6 +201,28 @@ class Results:
         """
         return frames.to_xarray(self._labelled(), self.manifest)
 
+    def thresholds(self, precision: float = 1e-6) -> pa.Table:
+        """The learning rates at which convergence is lost, beside what theory says.
+
+        One row for each objective, optimizer and point of the axes but the learning rate's; with
+        `minimum_id` null it is where, from at most 64 of the sweep's starts, most runs no longer
+        converge nor come nearer; otherwise up to which rate a run that begins beside that minimum
+        comes back to it. `low` and `high` enclose it; `theory`, `formula` and `source` are there
+        for gradient descent with and without momentum, and so are the factors by which a step
+        brings a run nearer at the learning rate `rate_at`: `rate` as observed, and `rate_theory`.
+
+        Makes further runs of 4,096 steps in float64, as many as `schema.metadata` tells.
+
+        Raises:
+          UsageError: the precision is beyond what float64 tells, or runs have no outcomes.
+        """
+        from gdexp.followup import thresholds  # late: it descends
+
+        minima = self.minima if self.has_labels else None
+        return thresholds.table(
+            self.experiment, self.plan, self.tiles("outcome"), minima, precision
+        )
+
     def _labelled(self) -> pa.Table:
         """The runs with kind and minimum_id behind their columns, if there are labels."""
         runs = self.runs
@@ -177,47 +233,19 @@ class Results:
             runs = runs.append_column(labels.schema.field(name), labels[name])
         return runs.combine_chunks()
 
-    def _add(self, folder: str, part: int, table: pa.Table) -> None:
-        if self.directory:
-            store.write_part(self.directory, folder, part, table)
-        else:
-            self._tables[folder][part] = table
-
-    def _numbers(self, folder: str) -> list[int]:
-        """Which parts are here, in order. Asked for once a view: others may be adding some."""
-        if self.directory:
-            return store.part_numbers(self.directory, folder)
-        return sorted(self._tables[folder])
-
-    def _columns(self, folder: str, parts: Sequence[int]) -> list[str]:
-        """The columns that parts have; UsageError if there is no part."""
-        if not parts:
-            raise UsageError(NOTHING)
-        if self.directory:
-            return store.parts(self.directory, folder, parts[:1]).schema.names
-        return self._tables[folder][parts[0]].column_names
-
-    def _read(self, folder: str, parts: Sequence[int], names: Sequence[str]) -> pa.Table:
-        """Some columns of some parts as one table."""
-        if self.directory:
-            table = store.parts(self.directory, folder, parts).to_table(names)
-        else:
-            table = pa.concat_tables(self._part(folder, part) for part in parts).select(names)
-        return table.combine_chunks()
-
-    def _part(self, folder: str, part: int) -> pa.Table:
-        if self.directory:
-            return store.read_part(self.directory, folder, part)
-        return self._tables[folder][part]
-
     def _spans(self, parts: Iterable[int]) -> Iterator[tuple[int, int]]:
         """The first run of each of some parts, and how many it holds."""
         tiles = list(_tiles(self.manifest["groups"]))
         return (tiles[part] for part in parts)
 
 
-def load(directory: str | FilePath) -> Results:
+def load(directory: str | FilePath, *, allow_code: bool = False) -> Results:
     """The results in an output directory; rows are read when they are asked for.
+
+    Args:
+      directory: of a sweep.
+      allow_code: whether a file of Python that its config names may be run, where more runs are
+        asked for.
 
     Raises:
       UsageError: the folder holds no results.
@@ -229,7 +257,17 @@ def load(directory: str | FilePath) -> Results:
         config=store.read_config(directory),
         manifest=store.read_json(directory, store.MANIFEST),
         summary=store.read_json(directory, store.SUMMARY) if has_summary else None,
+        allow_code=allow_code,
     )
+
+
+def _refuse_code(config: Mapping[str, Any]) -> None:
+    """Raises UsageError where an objective is a file of Python."""
+    for name, card in config["objective"].items():
+        if path := (card or {}).get("path"):
+            raise UsageError(
+                f"{name} is code in {path}: if you trust it, gdexp.load(DIR, allow_code=True)"
+            )
 
 
 def _tiles(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:

@@ -48,13 +48,15 @@ LAW = {
     "store": "base",
     "analysis": "base plan",
     "frames": "base",
-    "results": "base experiment plan store analysis frames",
     "curvature": "base cache",
+    "config": "base schedules starts function experiment",
+    "followup": "base experiment plan starts engine curvature analysis",
+    "shelf": "base store",
+    "results": "base experiment plan store shelf config analysis frames followup",
     "labels": "base experiment plan columns analysis curvature results",
     "sinks": "base experiment plan results",
-    "config": "base schedules starts function experiment",
-    "job": "base environment function experiment plan engine columns store analysis labels results "
-    "sinks",
+    "job": "base environment function experiment plan engine columns store analysis followup labels "
+    "results sinks",
     "api": "base function experiment plan engine config results job",
     "commands": "base experiment plan engine store results sinks config job",
     "__main__": "base config commands",
@@ -70,7 +72,7 @@ OUTSIDE = {
     "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
     "soa tables trig backend refill lanes program logs stream paths cache engine curvature",
     "optax": "optimizers descent tables",
-    "pyarrow": "columns store frames labels results sinks._wandb job",
+    "pyarrow": "columns store shelf frames followup labels results sinks._wandb job",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from gdexp.analysis import thresholds
 from gdexp.base import Ends, Outcome, Reason
-from gdexp.plan import Group, Plan
+from gdexp.plan import LEARNING_RATE, Group, Plan
 
 OUTCOME_OF = np.array([list(Outcome).index(r.outcome) if r.outcome else -1 for r in Reason])
 CONVERGED = np.array([reason.outcome is Outcome.CONVERGED for reason in Reason])
@@ -138,11 +138,10 @@ def outcome_counts(reasons: np.ndarray) -> dict[str, int]:
 
 def learning_rates(group: Group) -> tuple[int | None, np.ndarray | None]:
     """Which axis of a group is the learning rate, and its values [n]."""
-    for i, axis in enumerate(group.axes):
-        for number, values in zip(axis.numbers, axis.values, strict=True):
-            if number == ("optimizer", "learning_rate"):
-                return i, values
-    return None, None
+    if group.rate_axis is None:
+        return None, None
+    axis = group.axes[group.rate_axis]
+    return group.rate_axis, axis.values[axis.numbers.index(LEARNING_RATE)]
 
 
 def _added(one: np.ndarray, other: np.ndarray) -> np.ndarray:

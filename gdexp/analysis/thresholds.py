@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+WIDER = 6  # doublings of a bracket in search of one that holds the threshold
+SECTIONS = 16  # learning rates tried in a bracket at once
 
 
 def turn(rates: np.ndarray, diverged: np.ndarray, runs: np.ndarray) -> tuple[float, float] | None:
@@ -22,3 +27,49 @@ def turn(rates: np.ndarray, diverged: np.ndarray, runs: np.ndarray) -> tuple[flo
     most = 2 * lost >= ran
     after = np.flatnonzero(most[1:] & ~most[:-1]) + 1
     return (float(rising[after[0] - 1]), float(rising[after[0]])) if len(after) else None
+
+
+Lost = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (case [N], learning rate [N]) -> bool [N]
+
+
+def bisect(
+    lost: Lost, low: np.ndarray, high: np.ndarray, precision: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Narrows brackets until high / low − 1 is at most `precision`, all of them together.
+
+    Each is cut at SECTIONS learning rates at once, and the first at which convergence is lost is
+    its new upper end.
+
+    Args:
+      lost: tells whether convergence is lost, for cases and learning rates of any number.
+      low: learning rates [N] at which it is not.
+      high: learning rates [N] at which it is.
+      precision: of a threshold, relative.
+
+    Returns:
+      The narrowed (low, high).
+    """
+    low, high = np.array(low, float), np.array(high, float)
+    while len(wide := np.flatnonzero(high > low * (1 + precision))):
+        part = np.arange(1, SECTIONS + 1) / (SECTIONS + 1)
+        inside = low[wide, None] * (high[wide] / low[wide])[:, None] ** part
+        told = lost(np.repeat(wide, SECTIONS), inside.ravel()).reshape(inside.shape)
+        edges = np.column_stack([low[wide], inside, high[wide]])
+        first = np.column_stack([told, np.ones(len(wide), bool)]).argmax(axis=1)
+        rows = np.arange(len(wide))
+        low[wide], high[wide] = edges[rows, first], edges[rows, first + 1]
+    return low, high
+
+
+def widen(lost: Lost, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Brackets (low [N], high [N]) made wider until they hold a threshold; NaN where none does."""
+    low, high, case = low.copy(), high.copy(), np.arange(len(low))
+    for ends, factor, wanted in ((low, 0.5, False), (high, 2.0, True)):
+        wrong = case
+        for _ in range(WIDER):
+            wrong = wrong[lost(wrong, ends[wrong]) != wanted]
+            if not len(wrong):
+                break
+            ends[wrong] *= factor
+        ends[wrong] = np.nan
+    return low, high
