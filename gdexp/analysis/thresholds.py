@@ -32,6 +32,19 @@ def turn(rates: np.ndarray, diverged: np.ndarray, runs: np.ndarray) -> tuple[flo
 Lost = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (case [N], learning rate [N]) -> bool [N]
 
 
+def narrow(
+    lost: Lost, low: np.ndarray, high: np.ndarray, precision: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Brackets [N] widened until they hold a threshold, then narrowed to a relative precision; NaN
+    where none is found."""
+    low, high = widen(lost, low, high)
+    held = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+    low[held], high[held] = bisect(
+        lambda case, rate: lost(held[case], rate), low[held], high[held], precision
+    )
+    return low, high
+
+
 def bisect(
     lost: Lost, low: np.ndarray, high: np.ndarray, precision: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +76,7 @@ def bisect(
 
 def widen(lost: Lost, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Brackets (low [N], high [N]) made wider until they hold a threshold; NaN where none does."""
-    low, high, case = low.copy(), high.copy(), np.arange(len(low))
+    low, high, case = np.array(low, float), np.array(high, float), np.arange(len(low))
     for ends, factor, wanted in ((low, 0.5, False), (high, 2.0, True)):
         wrong = case
         for _ in range(WIDER):

@@ -143,7 +143,8 @@ class _Finder:
             kept = [converges(path) for path in self.probes.paths(x, numbers, evenly())]
             return 2 * np.reshape(kept, (len(case), -1)).sum(axis=1) <= len(starts)
 
-        low, high = thresholds.bisect(lost, *np.transpose(brackets), self.precision)
+        # a sweep of few steps may call lost what only takes longer
+        low, high = thresholds.narrow(lost, *np.transpose(brackets), self.precision)
         for case, *bracket in zip(cases, low, high, strict=True):
             yield self._row(case, bracket)
 
@@ -166,11 +167,7 @@ class _Finder:
                 [not returns(p, cases[i].minimum.x) for i, p in zip(case, paths, strict=True)]
             )
 
-        low, high = thresholds.widen(lost, *brackets.T)
-        known = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
-        low[known], high[known] = thresholds.bisect(
-            lambda case, rate: lost(known[case], rate), low[known], high[known], self.precision
-        )
+        low, high = thresholds.narrow(lost, *brackets.T, self.precision)
         rates = np.where(np.isfinite(low), low, brackets[:, 0]) / 3
         numbers = self._numbers(cases, rates)
         spaced = np.unique(np.geomspace(1, STEPS, 96).astype(int))
