@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,22 @@ import pyarrow as pa
 from gdexp.base import UsageError
 
 SPREAD_DIMENSIONS = 16  # x and x0 become columns of a frame up to this many
+
+
+def from_rows(rows: Sequence[Mapping[str, Any]], keys: Sequence[str] = ()) -> pa.Table:
+    """Rows as a table, a column for each name in any of them; null where a row has none.
+
+    Args:
+      rows: names and plain values.
+      keys: of a grid: those among the names stand behind the optimizer.
+    """
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    if "optimizer" in names:
+        behind = names.index("optimizer") + 1
+        used = [key for key in keys if key in names]
+        names = [name for name in names if name not in used]
+        names[behind:behind] = used
+    return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
 
 
 def to_pandas(table: pa.Table) -> Any:

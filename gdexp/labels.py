@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from gdexp.analysis import minima
 from gdexp.analysis.minima import KINDS, Catalogue, Ends, Kind
+from gdexp.analysis.statistics import wilson
 from gdexp.base import Outcome
 from gdexp.columns import NAME
 from gdexp.curvature import Curvature
@@ -181,7 +182,7 @@ def _minima(objectives: Mapping[str, _Objective]) -> pa.Table:
     for name, mine in objectives.items():
         for setting in mine.settings.values():
             found = setting.catalogue
-            low, high = minima.wilson(setting.came, max(setting.runs, 1))
+            low, high = wilson(setting.came, max(setting.runs, 1))
             for i in range(len(found.x)):
                 sharpness = float(found.eigenvalues[i].max())
                 rows.append(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from gdexp import frames, plan, store
+from gdexp.answers import Answers
 from gdexp.base import Path, UsageError, nearest
 from gdexp.experiment import Experiment
 from gdexp.plan import Group, Plan, Tile
@@ -20,7 +21,7 @@ from gdexp.shelf import Shelf
 NO_LABELS = "these results have no labels: x and outcome are needed, name them in store.columns"
 
 
-class Results:
+class Results(Answers):
     """The results of one sweep, in memory or in an output directory.
 
     Attributes:
@@ -134,16 +135,22 @@ class Results:
         parts = self._runs.numbers()
         kept = self._runs.columns(parts)
         names = names or tuple(dict.fromkeys(["run", *kept]))
-        if missing := [name for name in names if name not in (*kept, "run")]:
-            told = f"runs have no column {missing[0]!r}{nearest(missing[0], kept)}"
-            if self.config["store"]["columns"]:
-                told = f"{missing[0]!r} was not kept: name it in store.columns and run it all again"
-            raise UsageError(f"{told} (there: {', '.join(kept)})")
+        self.need(names, (*kept, "run"))
         table = self._runs.read(parts, [name for name in names if name in kept])
         if "run" in names and "run" not in kept:
             runs = [np.arange(first, first + count) for first, count in self._spans(parts)]
             table = table.add_column(names.index("run"), "run", [np.concatenate(runs)])
         return table
+
+    def need(self, names: Iterable[str], kept: Collection[str] | None = None) -> None:
+        """Raises UsageError for a column that is not there."""
+        kept = self._runs.columns(self._runs.numbers()) if kept is None else kept
+        for name in names:
+            if name not in kept:
+                told = f"runs have no column {name!r}{nearest(name, kept)}"
+                if self.config["store"]["columns"]:
+                    told = f"{name!r} was not kept: name it in store.columns and run it all again"
+                raise UsageError(f"{told} (there: {', '.join(kept)})")
 
     def parts(self, *names: str) -> Iterator[tuple[int, pa.Table]]:
         """The columns `names` of each part that is here, with its number, one after the other."""
@@ -200,28 +207,6 @@ class Results:
           UsageError: runs are missing, so that they fill no array.
         """
         return frames.to_xarray(self._labelled(), self.manifest)
-
-    def thresholds(self, precision: float = 1e-6) -> pa.Table:
-        """The learning rates at which convergence is lost, beside what theory says.
-
-        One row for each objective, optimizer and point of the axes but the learning rate's; with
-        `minimum_id` null it is where, from at most 64 of the sweep's starts, most runs no longer
-        converge nor come nearer; otherwise up to which rate a run that begins beside that minimum
-        comes back to it. `low` and `high` enclose it; `theory`, `formula` and `source` are there
-        for gradient descent with and without momentum, and so are the factors by which a step
-        brings a run nearer at the learning rate `rate_at`: `rate` as observed, and `rate_theory`.
-
-        Makes further runs of 4,096 steps in float64, as many as `schema.metadata` tells.
-
-        Raises:
-          UsageError: the precision is beyond what float64 tells, or runs have no outcomes.
-        """
-        from gdexp.followup import thresholds  # late: it descends
-
-        minima = self.minima if self.has_labels else None
-        return thresholds.table(
-            self.experiment, self.plan, self.tiles("outcome"), minima, precision
-        )
 
     def _labelled(self) -> pa.Table:
         """The runs with kind and minimum_id behind their columns, if there are labels."""

@@ -52,7 +52,8 @@ LAW = {
     "config": "base schedules starts function experiment",
     "followup": "base experiment plan starts engine curvature analysis",
     "shelf": "base store",
-    "results": "base experiment plan store shelf config analysis frames followup",
+    "answers": "base experiment plan analysis frames followup",
+    "results": "base experiment plan store shelf config frames answers",
     "labels": "base experiment plan columns analysis curvature results",
     "sinks": "base experiment plan results",
     "job": "base environment function experiment plan engine columns store analysis followup labels "
@@ -72,7 +73,7 @@ OUTSIDE = {
     "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
     "soa tables trig backend refill lanes program logs stream paths cache engine curvature",
     "optax": "optimizers descent tables",
-    "pyarrow": "columns store shelf frames followup labels results sinks._wandb job",
+    "pyarrow": "columns store shelf frames followup answers labels results sinks._wandb job",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 

@@ -157,15 +157,6 @@ def catalogue(ends: Ends, settle: Settle, tolerance: float) -> Catalogue:
     )  # fmt: skip
 
 
-def wilson(part: np.ndarray, whole: int, z: float = 1.959964) -> tuple[np.ndarray, np.ndarray]:
-    """The interval of a share, [N] each, that covers it 95 % of the time (Wilson, 1927)."""
-    part = np.asarray(part, float)
-    share = part / whole
-    middle = (share + z**2 / (2 * whole)) / (1 + z**2 / whole)
-    half = z / (1 + z**2 / whole) * np.sqrt(share * (1 - share) / whole + z**2 / (4 * whole**2))
-    return np.where(part == 0, 0.0, middle - half), np.where(part == whole, 1.0, middle + half)
-
-
 def _nearest(members: np.ndarray, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distance of each of `x` [N, D] to the nearest of `members`, and which that is."""
     if len(members) > FEW:

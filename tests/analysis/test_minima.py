@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 
 from gdexp.analysis import minima
-from gdexp.analysis.minima import KINDS, NEAR, Ends, catalogue, kinds, wilson
+from gdexp.analysis.minima import KINDS, NEAR, Ends, catalogue, kinds
 from gdexp.base import Objective, discover
 from gdexp.curvature import Curvature
 
@@ -126,13 +125,6 @@ def test_nothing_comes_of_nothing():
     ends = Ends(1e-4, 1)
     ends.add(np.array([[np.nan], [np.inf]]), np.zeros(2))
     assert len(ends.x) == 0
-
-
-@pytest.mark.parametrize(("part", "whole"), [(0, 10), (3, 10), (10, 10), (500, 1000)])
-def test_wilson_is_scipys(part, whole):
-    low, high = wilson(np.array([part]), whole)
-    expected = stats.binomtest(part, whole).proportion_ci(method="wilson")
-    assert (low[0], high[0]) == pytest.approx((expected.low, expected.high), abs=1e-6)
 
 
 def test_kinds_are_those_of_the_table():

@@ -1,0 +1,116 @@
+"""What results answer: thresholds, success, races, maps. Each is asked for, and made when it is."""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Collection, Iterable, Iterator
+
+import pyarrow as pa
+
+from gdexp import frames
+from gdexp.analysis import race
+from gdexp.experiment import Experiment
+from gdexp.plan import Group, Plan, Tile
+
+
+class Answers(abc.ABC):
+    """Questions to the runs of a sweep, wherever they are held."""
+
+    experiment: Experiment
+    plan: Plan
+    minima: pa.Table
+    has_labels: bool
+
+    @abc.abstractmethod
+    def tiles(self, *names: str) -> Iterator[tuple[Group, Tile, pa.Table]]:
+        """The columns `names` of each tile that is here, with its group, one after the other."""
+
+    @abc.abstractmethod
+    def need(self, names: Iterable[str], kept: Collection[str] | None = None) -> None:
+        """Raises UsageError for a column that is not there."""
+
+    def thresholds(self, precision: float = 1e-6) -> pa.Table:
+        """The learning rates at which convergence is lost, beside what theory says.
+
+        One row for each objective, optimizer and point of the axes but the learning rate's; with
+        `minimum_id` null it is where, from at most 64 of the sweep's starts, most runs no longer
+        converge nor come nearer; otherwise up to which rate a run that begins beside that minimum
+        comes back to it. `low` and `high` enclose it; `theory`, `formula` and `source` are there
+        for gradient descent with and without momentum, and so are the factors by which a step
+        brings a run nearer at the learning rate `rate_at`: `rate` as observed, and `rate_theory`.
+
+        Makes further runs of 4,096 steps in float64, as many as `schema.metadata` tells.
+
+        Raises:
+          UsageError: the precision is beyond what float64 tells, or runs have no outcomes.
+        """
+        from gdexp.followup import thresholds  # late: it descends
+
+        minima = self.minima if self.has_labels else None
+        return thresholds.table(
+            self.experiment, self.plan, self.tiles("outcome"), minima, precision
+        )
+
+    def success(self, target: float | None = None) -> pa.Table:
+        """How often runs reach a target, or without one converge, and what that costs.
+
+        A row for each objective, optimizer and point of the axes: `runs`, how many `reached` it,
+        their `share` with its 95 % interval (Wilson), `expected_evaluations` until a success where
+        one starts again after each failure, with its interval, and the quartiles of evaluations
+        over all runs, infinite where too few get there.
+
+        Raises:
+          UsageError: the target is not in `stop.targets`, or a column was not kept.
+        """
+        rows = [row for some in self._tried(target) for row in race.success_rows(some, target)]
+        return frames.from_rows(rows, self.plan.keys)
+
+    def race(self, target: float | None = None, budget: float | None = None) -> pa.Table:
+        """The optimizers against each other, from the same starts, with the same budget.
+
+        A row for each objective and optimizer, best first: the learning rate (and whatever else is
+        an axis) is the one that does best from a random half of the starts, and all that is told
+        of it comes from the other half. Columns are those of `success`, and `rank`.
+
+        Args:
+          target: one of `stop.targets`; None: to converge.
+          budget: evaluations that a run may make; None: those of `stop.max_steps` steps.
+
+        Raises:
+          UsageError: as `success`, or there is one start.
+        """
+        rows = [race.race_row(some, self._sign, target) for some in self._judged(target, budget)]
+        return frames.from_rows(race.ranked(rows, self._sign), self.plan.keys)
+
+    def distribution(self, target: float | None = None, budget: float | None = None) -> pa.Table:
+        """The share of runs that succeeded by so many evaluations, for each entrant of `race`.
+
+        A row wherever it rises, with its 95 % interval. It ends below 1 where runs never do.
+        """
+        each = self._judged(target, budget)
+        rows = [row for some in each for row in race.distribution_rows(some, target)]
+        return frames.from_rows(rows, self.plan.keys)
+
+    def profiles(self, target: float | None = None, budget: float | None = None) -> pa.Table:
+        """Performance profiles of the optimizers over the objectives, by expected evaluations.
+
+        A row for each optimizer and `ratio` to the best: on which `share` of the objectives it
+        needs no more than that (Dolan and Moré 2002).
+        """
+        return frames.from_rows(list(race.profile_rows(self.race(target, budget).to_pylist())))
+
+    @property
+    def _sign(self) -> float:
+        return self.experiment.sign
+
+    def _tried(self, target: float | None, budget: float = math.inf) -> Iterator[race.Tried]:
+        place = race.which(self.experiment.stop.targets, target)
+        names = race.NEEDED if place is None else (*race.NEEDED, race.REACHED)
+        self.need(names)
+        return race.tried(self.tiles(*names), place, budget)
+
+    def _judged(self, target: float | None, budget: float | None) -> Iterator[race.Tried]:
+        most = self.experiment.stop.max_steps + 1 if budget is None else budget
+        for some in self._tried(target, most):
+            yield race.judged(some, self._sign, self.experiment.seed)
