@@ -5,11 +5,13 @@ from __future__ import annotations
 import abc
 import math
 from collections.abc import Collection, Iterable, Iterator
+from typing import Any
 
 import pyarrow as pa
 
 from gdexp import frames
-from gdexp.analysis import race
+from gdexp.analysis import boxes, maps, race
+from gdexp.base import UsageError
 from gdexp.experiment import Experiment
 from gdexp.plan import Group, Plan, Tile
 
@@ -19,6 +21,7 @@ class Answers(abc.ABC):
 
     experiment: Experiment
     plan: Plan
+    labels: pa.Table
     minima: pa.Table
     has_labels: bool
 
@@ -114,3 +117,66 @@ class Answers(abc.ABC):
         most = self.experiment.stop.max_steps + 1 if budget is None else budget
         for some in self._tried(target, most):
             yield race.judged(some, self._sign, self.experiment.seed)
+
+    def map(
+        self,
+        x: str,
+        y: str,
+        value: str = "outcome",
+        objective: str | None = None,
+        optimizer: str | None = None,
+        **where: float,
+    ) -> maps.Map:
+        """A value over two axes of the sweep, as arrays with coordinates.
+
+        Args:
+          x: an axis: a KEY of the grid, `start`, `replicate`, or with start=grid or start=plane an
+            axis of the starts, such as `x0_0`.
+          y: another.
+          value: outcome, reason, kind, minimum_id, steps, evaluations, f, f_best, grad_norm,
+            period; or the name of an outcome: the share of runs that ended so.
+          objective: which, where there are several.
+          optimizer: which, where there are several.
+          **where: values of other axes (`.` written `__`): only runs nearest to them are shown.
+
+        Raises:
+          UsageError: there is no such axis or value, or a column was not kept.
+        """
+        group = self._group(objective, optimizer)
+        names = maps.columns(value)
+        derived = [name for name in names if name in ("kind", "minimum_id")]
+        if not derived:
+            self.need(names)
+        tiles = self._labelled_tiles() if derived else self.tiles(*names)
+        mine = ((of, tile, table) for of, tile, table in tiles if of.index == group.index)
+        places = {key.replace("__", "."): place for key, place in where.items()}
+        return maps.make(group, mine, x, y, value, places)
+
+    def boundary(self, x: str, y: str, value: str = "outcome", **which: Any) -> boxes.Boundary:
+        """The boundary between the regions of a map: its length and dimension, by box counting.
+
+        Arguments are those of `map`. What makes a region is equality of the value.
+
+        Raises:
+          UsageError: as `map`, or the map has less than 64 places along an axis, or one region.
+        """
+        return boxes.boundary(self.map(x, y, value, **which).value)
+
+    def _labelled_tiles(self) -> Iterator[tuple[Group, Tile, pa.Table]]:
+        labels = self.labels
+        for group, tile, _ in self.tiles():
+            yield group, tile, labels.slice(tile.first, tile.count)
+
+    def _group(self, objective: str | None, optimizer: str | None) -> Group:
+        """The group with an objective and an optimizer, each needed where there are several."""
+        found = [
+            group
+            for group in self.plan.groups
+            if objective in (None, group.objective_name)
+            and optimizer in (None, group.optimizer.name)
+        ]
+        if len(found) == 1:
+            return found[0]
+        each = [(g.objective_name, g.optimizer.name) for g in found or self.plan.groups]
+        told = ", ".join(f"objective={o!r} optimizer={p!r}" for o, p in each[:4])
+        raise UsageError(f"a map is of one objective and optimizer: choose of {told}")

@@ -150,5 +150,14 @@ def points(value: Any) -> Any:
     return [[number("start.points", v) for v in row] for row in rows]
 
 
+def rows(key: str, value: Any) -> Any:
+    """Two numbers, or two rows of numbers."""
+    if hasattr(value, "tolist"):  # of numpy or JAX
+        value = value.tolist()
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise UsageError(f"{key}={shown(value)}: type {key}=[0,1], or two directions")
+    return [bound(key, row) for row in value]
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number)

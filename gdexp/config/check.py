@@ -133,9 +133,11 @@ def _split(name: str, card: Mapping[str, Any], numbers: Mapping[str, float]) -> 
 def _start(node: Mapping[str, Any], objectives: Mapping[str, Objective]) -> Start:
     name = node.get("name")
     card = cards.card("start", name, node)
-    for key in ("low", "high"):
+    for key in ("low", "high", "point"):
         if card.get(key) is not None:
             card[key] = axes.bound(f"start.{key}", card[key])
+    if not isinstance(card.get("along"), str | None):
+        card["along"] = axes.rows("start.along", card["along"])
     if card.get("points") is not None:
         card["points"] = axes.points(card["points"])
     sampler = catalogue.start_samplers()[name](**card)
@@ -225,7 +227,8 @@ def _fits_float32(checked: Experiment) -> None:
         held |= {f"{section}.{k}": v for k, v in vars(getattr(checked, section)).items()}
     held |= {key: (draw.a, draw.b) for key, draw in checked.draw.items()} | dict(checked.grid)
     for key, value in held.items():
-        size = 0.0 if value is None else np.max(np.abs(np.asarray(value, np.float64)), initial=0)
+        named = value is None or isinstance(value, str)
+        size = 0.0 if named else np.max(np.abs(np.asarray(value, np.float64)), initial=0)
         if size > LARGEST:
             raise UsageError(f"{key} reaches {size:g}, beyond float32: type dtype=float64")
 

@@ -28,6 +28,13 @@ class Start:
         """The points [N, D], float64, with the given numbers `index` [N]."""
         raise NotImplementedError
 
+    def axes(self, space: Space) -> dict[str, np.ndarray]:
+        """The axes that the points lie on, by name, the last fastest; {} where they are scattered.
+
+        The values are coordinates: of the starting point, or along what the name says.
+        """
+        return {}
+
     def check(self, space: Space) -> None:
         """Raises UsageError if this sampler cannot serve an objective in `space`."""
 

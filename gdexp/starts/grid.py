@@ -20,6 +20,11 @@ class Grid(BoxStart):
     def count(self, dim):
         return self.num**dim
 
+    def axes(self, space):
+        centres = (np.arange(self.num) + 0.5) / self.num
+        along = self.scaled(np.repeat(centres[:, None], space.dim, axis=1), space)
+        return {f"x0_{i}": along[:, i] for i in range(space.dim)}
+
     def at(self, index, space, seed):
         places = self.num ** np.arange(space.dim - 1, -1, -1, dtype=np.int64)
         cell = (np.asarray(index, np.int64)[:, None] // places) % self.num  # [N, D]

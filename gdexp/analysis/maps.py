@@ -1,0 +1,182 @@
+"""Maps: what came of runs over two axes of a sweep, as arrays with coordinates. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from gdexp.analysis.counts import OUTCOMES, Tiles, places
+from gdexp.analysis.minima import KINDS
+from gdexp.base import Reason, UsageError, nearest
+from gdexp.plan import Group
+
+NAMES = {  # columns of names, and the names that they hold
+    "outcome": [str(outcome) for outcome in OUTCOMES],
+    "reason": [reason.label for reason in Reason if reason.outcome],
+    "kind": [str(kind) for kind in KINDS],
+}
+NUMBERS = ("steps", "evaluations", "f", "f_best", "f0", "grad_norm", "period", "minimum_id")
+SHARES = NAMES["outcome"]  # a share of runs that ended so
+
+
+class Map(NamedTuple):
+    """A value over two axes.
+
+    Where several runs have one place: of numbers the median (of those that are there), of names
+    the commonest (of equals the first in `names`), and a share is one of them all.
+    """
+
+    x: np.ndarray  # [X] coordinates along the second dimension of `value`
+    y: np.ndarray  # [Y] coordinates along its first
+    value: np.ndarray  # [Y, X]; of names their places in `names`; NaN or −1: no run, or no value
+    runs: np.ndarray  # [Y, X] how many runs have each place
+    x_name: str
+    y_name: str
+    value_name: str
+    names: tuple[str, ...] | None  # what a whole number stands for; None: it is a number
+
+    def to_xarray(self) -> Any:
+        """The map as an xarray DataArray with named dimensions; names as text."""
+        import xarray
+
+        value = self.value
+        if self.names is not None:
+            value = np.array([*self.names, ""], object)[value]
+        return xarray.DataArray(
+            value,
+            {self.y_name: self.y, self.x_name: self.x},
+            (self.y_name, self.x_name),
+            self.value_name,
+        )
+
+
+def columns(value: str) -> tuple[str, ...]:
+    """The columns that a map of `value` needs.
+
+    Raises:
+      UsageError: there is no map of it.
+    """
+    if value in SHARES:
+        return ("outcome",)
+    if value not in NAMES and value not in NUMBERS:
+        known = [*NAMES, *NUMBERS, *SHARES]
+        raise UsageError(
+            f"there is no map of {value!r}{nearest(value, known)} (there: {', '.join(known)})"
+        )
+    return (value,)
+
+
+def make(group: Group, tiles: Tiles, x: str, y: str, value: str, where: Mapping[str, float]) -> Map:
+    """The map of a group.
+
+    Args:
+      group: one objective with one optimizer.
+      tiles: its rows, with the columns of `columns(value)`.
+      x: an axis: a KEY of the grid, `start`, `replicate`, or an axis of the starts (`x0_0`).
+      y: another.
+      value: what is shown.
+      where: values of other axes: only runs at the nearest of each are taken.
+
+    Raises:
+      UsageError: there is no such axis, or x and y are one.
+    """
+    if x == y:
+        raise UsageError(f"a map needs two axes, and both are {x}")
+    across, down = axis(group, x), axis(group, y)
+    fixed = {name: axis(group, name) for name in where}
+    taken = {name: np.abs(fixed[name].values - v).argmin() for name, v in where.items()}
+    cells, found = [], []
+    for _, tile, table in tiles:
+        here = np.ones(len(tile.runs), bool)
+        for name, place in taken.items():
+            here &= fixed[name].places(tile.runs) == place
+        runs = tile.runs[here]
+        cells.append(down.places(runs) * len(across.values) + across.places(runs))
+        found.append(_column(table, value)[here])
+    shape = len(down.values), len(across.values)
+    cell = np.concatenate([np.empty(0, int), *cells])
+    values = np.concatenate([np.empty(0, int if value in NAMES else float), *found])
+    if value in NAMES:
+        made = _commonest(cell, values, shape[0] * shape[1], len(NAMES[value]))
+    elif value in SHARES:
+        made = _mean(cell, values, shape[0] * shape[1])
+    else:
+        made = _median(cell, values, shape[0] * shape[1])
+    runs = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
+    names = tuple(NAMES[value]) if value in NAMES else None
+    return Map(across.values, down.values, made.reshape(shape), runs, x, y, value, names)
+
+
+class Axis(NamedTuple):
+    """An axis of a group: of its grid, its starts, or its replicates."""
+
+    group: Group
+    dimension: int  # of the group's shape
+    inner: tuple[int, ...]  # lengths of the axes that the starts have, where it is one of these
+    place: int  # which of them
+    values: np.ndarray  # [n] coordinates
+
+    def places(self, runs: np.ndarray) -> np.ndarray:
+        """Where on the axis each of `runs` [N] is."""
+        at = self.group.coordinates(runs)[self.dimension]
+        return np.unravel_index(at, self.inner)[self.place] if self.inner else at
+
+
+def axis(group: Group, name: str) -> Axis:
+    """The axis of a group with a name.
+
+    Raises:
+      UsageError: there is none.
+    """
+    for i, one in enumerate(group.axes):
+        if name in one.keys:
+            return Axis(group, i, (), 0, one.values[one.keys.index(name)])
+    starts, replicates = len(group.axes), len(group.axes) + 1
+    own = group.start.axes(group.space)
+    if name in own:
+        lengths = tuple(len(values) for values in own.values())
+        return Axis(group, starts, lengths, list(own).index(name), own[name])
+    if name == "start":
+        return Axis(group, starts, (), 0, np.arange(group.starts))
+    if name == "replicate":
+        return Axis(group, replicates, (), 0, np.arange(group.replicates))
+    if name in group.draws:
+        raise UsageError(f"{name} is drawn anew for each run: an axis needs grid.{name}")
+    known = [*(key for one in group.axes for key in one.keys), *own, "start", "replicate"]
+    raise UsageError(f"there is no axis {name!r}{nearest(name, known)} (there: {', '.join(known)})")
+
+
+def _column(table: Any, value: str) -> np.ndarray:
+    """What is mapped, of each run [N]."""
+    if value in NAMES:
+        return places(table[value], NAMES[value])
+    if value in SHARES:
+        return (places(table["outcome"], OUTCOMES) == SHARES.index(value)).astype(float)
+    column = table[value].combine_chunks()
+    return np.asarray(column.cast("float64").fill_null(np.nan))
+
+
+def _commonest(cell: np.ndarray, code: np.ndarray, cells: int, names: int) -> np.ndarray:
+    counts = np.bincount(cell[code >= 0] * names + code[code >= 0], minlength=cells * names)
+    counts = counts.reshape(cells, names)
+    return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+
+
+def _mean(cell: np.ndarray, value: np.ndarray, cells: int) -> np.ndarray:
+    with np.errstate(invalid="ignore"):
+        return np.bincount(cell, value, cells) / np.bincount(cell, minlength=cells)
+
+
+def _median(cell: np.ndarray, value: np.ndarray, cells: int) -> np.ndarray:
+    fine = ~np.isnan(value)
+    cell, value = cell[fine], value[fine]
+    order = np.lexsort((value, cell))
+    count = np.bincount(cell, minlength=cells)
+    first = np.cumsum(count) - count
+    ordered = np.append(value[order], np.nan)
+    low, high = (ordered[np.minimum(first + k, len(value))] for k in ((count - 1) // 2, count // 2))
+    with np.errstate(invalid="ignore"):
+        middle = np.where(low == high, low, (low + high) / 2)  # equal infinities are one
+    return np.where(count > 0, middle, np.nan)
