@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from gdexp.api import descend as descend
     from gdexp.api import sweep as sweep
+    from gdexp.api import zoom as zoom
     from gdexp.base import UsageError as UsageError
     from gdexp.results import Results as Results
     from gdexp.results import load as load
@@ -22,6 +23,7 @@ __version__ = "0.1.0"
 _ROOMS = {
     "sweep": "gdexp.api",
     "descend": "gdexp.api",
+    "zoom": "gdexp.api",
     "load": "gdexp.results",
     "Results": "gdexp.results",
     "UsageError": "gdexp.base",

@@ -21,6 +21,10 @@ gdexp: a microscope for gradient descent.
 
   python -m gdexp [KEY=VALUE ...]        run; with +sweep=NAME, a sweep
   python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, sweeps
+  python -m gdexp thresholds [DIR]       learning rates at which convergence is lost, and theory
+  python -m gdexp race [DIR]             optimizers from the same starts; target=F budget=N
+  python -m gdexp boundary [DIR] x=AXIS y=AXIS     is the boundary between outcomes fractal?
+  python -m gdexp zoom [DIR] AXIS=LOW:HIGH         a window of a sweep again; num=N
 
 examples
   python -m gdexp +sweep=lr_grid
@@ -31,7 +35,7 @@ keys
   objective=NAME | NAME,NAME | 'FORMULA' | ./file.py:function     objective.NAME.KEY=...
   optimizer=NAME | NAME,NAME                                      optimizer.NAME.KEY=...
   schedule=constant|exponential|cosine|linear_warmup              schedule.KEY=...
-  start=own|points|grid|uniform|normal|sobol|lhs   start.points=[[3,3]]  start.num  start.low/high
+  start=own|points|grid|plane|uniform|normal|sobol|lhs  start.points=[[3,3]]  start.num  start.low/high
   grid.KEY=0.1 | 0.01,0.1,0.5 | log:1e-3:1:64 | lin:0:1:11        zip=[KEY,KEY]
   draw.KEY=loguniform:a:b | uniform:a:b | normal:m:s              replicates=N
   stop.max_steps=1000  stop.grad_tol=1e-4  stop.f_tol  stop.escape_radius=1e6  stop.max_value

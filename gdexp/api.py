@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
-from gdexp import engine, function, job, plan
+from gdexp import engine, function, job, plan, store, zooming
 from gdexp.base import Path, UsageError
 from gdexp.config import catalogue, check, tree
 from gdexp.experiment import Experiment
@@ -50,6 +51,36 @@ def sweep(
         objective, optimizer=optimizer, grid=grid, start=start, schedule=schedule, **keys
     )
     return job.run(asked, None)
+
+
+def zoom(
+    results: Results,
+    window: zooming.Window,
+    num: int | None = None,
+    directory: str | FilePath | None = None,
+) -> Results:
+    """Runs a window of a sweep again, at a higher resolution.
+
+    Args:
+      results: of the sweep.
+      window: axis -> its new ends, or one value: {"learning_rate": (0.2, 0.3)}. An axis is a KEY
+        of the grid, or with start=grid or start=plane one of the starts: {"x0_0": (-1, 1)}. All
+        others stay as they are.
+      num: places along each axis with new ends; None: as many as it had.
+      directory: where to write; None keeps everything in memory.
+
+    Returns:
+      The results of a sweep of its own.
+
+    Raises:
+      UsageError: there is no such axis, or the directory is taken.
+    """
+    asked = zooming.experiment(results, window, num)
+    engine.check(asked, plan.make(asked))
+    if directory is not None:
+        directory = FilePath(directory)
+        store.claim(directory)
+    return job.run(asked, directory)
 
 
 def experiment(

@@ -58,8 +58,10 @@ LAW = {
     "sinks": "base experiment plan results",
     "job": "base environment function experiment plan engine columns store analysis followup labels "
     "results sinks",
-    "api": "base function experiment plan engine config results job",
-    "commands": "base experiment plan engine store results sinks config job",
+    "typeset": "base",
+    "zooming": "base experiment config results",
+    "api": "base function experiment plan engine store config results job zooming",
+    "commands": "base experiment plan engine store results sinks config job typeset zooming",
     "__main__": "base config commands",
 }
 
@@ -68,12 +70,12 @@ OUTSIDE = {
     "hydra": "commands.run __main__",
     "omegaconf": "config commands.run __main__",
     "wandb": "sinks._wandb",
-    "rich": "sinks.terminal commands.list",
+    "rich": "sinks.terminal commands",
     "plotly": "sinks",
     "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
     "soa tables trig backend refill lanes program logs stream paths cache engine curvature",
     "optax": "optimizers descent tables",
-    "pyarrow": "columns store shelf frames followup answers labels results sinks._wandb job",
+    "pyarrow": "columns store shelf frames followup answers typeset labels results sinks._wandb job",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 
