@@ -35,7 +35,8 @@ keys
   objective=NAME | NAME,NAME | 'FORMULA' | ./file.py:function     objective.NAME.KEY=...
   optimizer=NAME | NAME,NAME                                      optimizer.NAME.KEY=...
   schedule=constant|exponential|cosine|linear_warmup              schedule.KEY=...
-  start=own|points|grid|plane|uniform|normal|sobol|lhs  start.points=[[3,3]]  start.num  start.low/high
+  start=own|points|grid|plane|uniform|normal|sobol|lhs
+      start.points=[[3,3]]  start.num=N  start.low/high  start.point/along of a plane
   grid.KEY=0.1 | 0.01,0.1,0.5 | log:1e-3:1:64 | lin:0:1:11        zip=[KEY,KEY]
   draw.KEY=loguniform:a:b | uniform:a:b | normal:m:s              replicates=N
   stop.max_steps=1000  stop.grad_tol=1e-4  stop.f_tol  stop.escape_radius=1e6  stop.max_value

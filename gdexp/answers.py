@@ -55,6 +55,13 @@ class Answers(abc.ABC):
             self.experiment, self.plan, self.tiles("outcome"), minima, precision
         )
 
+    def made_curves(self) -> pa.Table:
+        """The curves of a sample of the runs, which are descended again; see `Results.curves`."""
+        from gdexp.engine import Engine  # late: it descends
+        from gdexp.followup import curves
+
+        return curves.table(Engine(self.experiment, self.plan))
+
     def success(self, target: float | None = None) -> pa.Table:
         """How often runs reach a target, or without one converge, and what that costs.
 

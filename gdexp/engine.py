@@ -1,8 +1,8 @@
 """Compiles a group's program and has the devices run it: tiles in, tiles out, in any order.
 
 The number of lanes decides how XLA rounds, so it follows from the device's kind and the program
-alone (`lane_count`), never from the sweep; how many devices and threads share the work, and how
-long a device call is, do not touch the bits.
+alone (`program.lane_count`), never from the sweep; how many devices and threads share the work, and
+how long a device call is, do not touch the bits.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import math
 import os
 import threading
 import time
@@ -26,7 +25,7 @@ from jax.experimental.xla_metadata import set_xla_metadata
 
 from gdexp import cache, lanes, paths, program, stream, tables, trig
 from gdexp.backend import PLAIN, Backend, once, plainly
-from gdexp.base import Path, UsageError
+from gdexp.base import Ends, Path, UsageError
 from gdexp.descent import Problem
 from gdexp.experiment import Experiment
 from gdexp.lanes import Pace
@@ -108,6 +107,27 @@ class Engine:
                         itertools.chain(asked, [beyond]),
                     )
 
+    def states(self, group: int, runs: np.ndarray, steps: Sequence[int]) -> Iterator[Ends]:
+        """Where runs of a group are after each of rising `steps` [K, N, ...], some at a time.
+
+        Args:
+          group: its index.
+          runs: their numbers, rising.
+          steps: K of them, or fewer where all have ended before.
+        """
+        program = self.program(group)
+        beyond = min(self.experiment.stop.max_steps + 1, int(FOREVER))
+        for first in range(0, len(runs), program.lanes):
+            with settings(self.experiment):
+                found = paths.states_of(
+                    program,
+                    self.device,
+                    self.experiment.sign,
+                    runs[first : first + program.lanes],
+                    [*steps, beyond],
+                )
+            yield Ends(*(column[: len(steps)] for column in found))
+
     def with_plan(self, plan: Plan) -> Engine:
         """The same programs for other values: `plan` has groups of the same numbers that vary."""
         other = copy.copy(self)
@@ -117,35 +137,6 @@ class Engine:
             for i, program in self.programs.items()
         }
         return other
-
-
-def lane_count(platform: str, group: Group) -> int:
-    """The lanes a device advances together: a fixed rule of its kind and the program's size.
-
-    On CPU 1,024 lanes of a small problem stay in one core's cache; a run that holds more numbers
-    than that leaves room for gets fewer lanes, so that the batch keeps its size, but never fewer
-    than two vectors of 16. M useful steps a second on two cores by lanes, medians of 5 interleaved
-    rounds:
-
-                            256   512  1024  2048  4096
-        paraboloid, sgd     749   970  1031   910   731
-        two_wells, sgd      117   173   221   216   201
-        rastrigin, sgd      241   357   332   327   293
-        paraboloid, adam    384   427   420   287   349
-
-    and, best of 4 (rosenbrock in D dimensions):
-
-                               16    32    64   128   256   512
-        D = 100, sgd                     20.9  22.1  24.1  18.0
-        D = 100, adam                     9.6  10.7  10.6   9.5
-        D = 1000, sgd         0.8   2.2   2.0   1.8
-        D = 1000, adam        0.4   1.0   0.9   0.8
-
-    Accelerators need many more to fill: that figure is an estimate, none was at hand.
-    """
-    words = 4 * group.space.dim + len(group.names) + 16
-    room, most = (2**16, 2**10) if platform == "cpu" else (2**23, 2**17)
-    return 2 ** int(math.log2(min(most, max(32, room // words))))
 
 
 def find_devices(kind: str) -> list[jax.Device]:
@@ -222,7 +213,7 @@ def check(experiment: Experiment, plan: Plan) -> None:
 
 def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]) -> Program:
     began, platform = time.perf_counter(), devices[0].platform
-    count = lane_count(platform, group)
+    count = program.lane_count(platform, group)
     rules = program.rules(experiment, group)
     problem, table = tables.tabulated(
         program.problem(group, experiment.sign),

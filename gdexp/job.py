@@ -17,6 +17,7 @@ from gdexp import columns, environment, function, labels, plan, store
 from gdexp.analysis.tally import Tally, outcome_counts
 from gdexp.engine import Engine
 from gdexp.experiment import Experiment
+from gdexp.followup import curves
 from gdexp.plan import Plan, Tile
 from gdexp.results import Results
 from gdexp.sinks import Sink, Status
@@ -64,6 +65,8 @@ def run(
             steps = max(tally.groups[0].longest, 1)
             [results.path] = engine.trace([0], path_every or -(-steps // PATH_STATES))
         found = labels.label(results, objectives)
+        if directory and planned.count > 1:
+            results.add_curves(curves.table(engine))
         seconds = time.perf_counter() - began
         results.summary = _summary(tally, engine, seconds) | {"stationary": found}
         _complete(manifest, engine, seconds)

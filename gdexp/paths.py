@@ -28,13 +28,23 @@ def follow(
 ) -> Iterator[Path]:
     """The states of at most as many `runs` as there are lanes, at rising `steps`."""
     asked, place = np.unique(runs, return_inverse=True)
-    records = list(_pauses(program, device, sign, asked, steps))
-    states = Ends(*(np.stack(parts) for parts in zip(*records, strict=True)))  # [K, N, ...]
+    states = states_of(program, device, sign, asked, steps)
     step = states.steps - BROKEN[states.reason]
     for run, i in zip(runs.tolist(), place.tolist(), strict=True):
         kept = np.flatnonzero(np.diff(step[:, i], prepend=-1))
         x, f, grad_norm = (a[kept, i] for a in (states.x, states.f, states.grad_norm))
         yield Path(run, step[kept, i], x, f, grad_norm, Reason(states.reason[-1, i]))
+
+
+def states_of(
+    program: Any, device: jax.Device, sign: float, runs: np.ndarray, steps: Iterable[int]
+) -> Ends:
+    """Where `runs`, in the order of their numbers, are after each of `steps` [K, N, ...].
+
+    K is less than asked for where all have ended before; a run that has ended stays where it is.
+    """
+    records = list(_pauses(program, device, sign, runs, steps))
+    return Ends(*(np.stack(parts) for parts in zip(*records, strict=True)))
 
 
 def _pauses(

@@ -51,6 +51,7 @@ class Results(Answers):
         self._allow_code = allow_code
         self._labels: pa.Table | None = None
         self._minima: pa.Table | None = None
+        self._curves: pa.Table | None = None
         self._runs = Shelf(directory, store.RUNS)
         self._traces = Shelf(directory, store.TRACES)
 
@@ -96,6 +97,30 @@ class Results(Answers):
             store.write_tables(self.directory, store.MINIMA, [minima()])
         else:
             self._labels, self._minima = pa.concat_tables(parts).combine_chunks(), minima()
+
+    def add_curves(self, table: pa.Table) -> None:
+        """Takes the curves of a sample of the runs."""
+        if self.directory:
+            store.write_tables(self.directory, store.CURVES, [table])
+        else:
+            self._curves = table
+
+    @property
+    def curves(self) -> pa.Table:
+        """How f and the gradient norm went down, for each objective, optimizer and grid point.
+
+        A row for each step, on a logarithmic scale: of a sample of `sample` runs the shares still
+        `alive`, `converged` and `diverged`, and quantiles of f and grad_norm over all of them. A
+        run that has ended keeps its last value, one that diverged is infinite.
+
+        Where they were not made with the sweep, runs are descended again: as many as
+        `schema.metadata` tells.
+        """
+        if self.directory and (self.directory / store.CURVES).exists():
+            return store.read_table(self.directory, store.CURVES)
+        if self._curves is None:
+            self._curves = self.made_curves()
+        return self._curves
 
     @property
     def has_labels(self) -> bool:

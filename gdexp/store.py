@@ -23,7 +23,7 @@ from gdexp.base import UsageError
 
 MANIFEST, CONFIG, SUMMARY = "manifest.json", "config.yaml", "summary.json"
 RUNS, TRACES = "runs", "traces"
-LABELS, MINIMA = "labels.parquet", "minima.parquet"
+LABELS, MINIMA, CURVES = "labels.parquet", "minima.parquet", "curves.parquet"
 MOST_CONFIG_BYTES = 2**20  # of a saved config that is read back
 
 # How parts are written, in ns and bytes a run (65,536 runs of paraboloid x sgd on a 2-core x86-64):

@@ -27,7 +27,7 @@ from bench.markdown import spread
 from bench.peers import Given, gdexp, scan, while_loop
 from bench.tasks import Task
 
-from gdexp import engine, plan
+from gdexp import engine, plan, program
 from gdexp.base import Ends, UsageError
 from gdexp.plan import Tile
 
@@ -47,8 +47,8 @@ class Descents:
         experiment = dataclasses.replace(gdexp.experiment(task), device=kind)
         self.plan = plan.make(experiment)
         self.engine = engine.Engine(experiment, self.plan)
-        rule = engine.lane_count if lanes is None else lambda *_: lanes
-        with mock.patch.object(engine, "lane_count", rule):
+        rule = program.lane_count if lanes is None else lambda *_: lanes
+        with mock.patch.object(program, "lane_count", rule):
             self.program = self.engine.program(0)
 
     def run(self, tiles: list[Tile] | None = None) -> Ends:

@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import gdexp
-from gdexp import engine, optimizers, paths, plan, stream
+from gdexp import engine, optimizers, paths, plan, program, stream
 from gdexp.base import Reason
 from gdexp.config import catalogue, check, tree
 from gdexp.descent import key
@@ -228,7 +228,7 @@ def test_a_schedules_number_is_an_axis():
 )
 def test_lane_count_is_a_power_of_two_and_follows_the_size(device, dim, numbers):
     group = type("G", (), {"space": type("S", (), {"dim": dim}), "names": range(numbers)})
-    count = engine.lane_count(device, group)
+    count = program.lane_count(device, group)
     assert count & (count - 1) == 0
     assert 8 <= count <= (1024 if device == "cpu" else 2**17)
     assert count == 1024 or (device, dim) != ("cpu", 2)

@@ -52,7 +52,7 @@ LAW = {
     "config": "base schedules starts function experiment",
     "followup": "base experiment plan starts engine curvature analysis",
     "shelf": "base store",
-    "answers": "base experiment plan analysis frames followup",
+    "answers": "base experiment plan engine analysis frames followup",
     "results": "base experiment plan store shelf config frames answers",
     "labels": "base experiment plan columns analysis curvature results",
     "sinks": "base experiment plan results",

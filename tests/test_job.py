@@ -11,7 +11,8 @@ import pytest
 import yaml
 
 import gdexp
-from gdexp import api, columns, engine, job, plan, store
+from gdexp import api, columns, job, plan, store
+from gdexp import program as program_room
 from gdexp.sinks import Sink
 
 MINE = "def f(x, y, *, a=1.0):\n    return (x - a) ** 2 + 4 * y**2 + x * y / 2\n"
@@ -127,7 +128,7 @@ def test_the_manifest_names_each_groups_axes_and_program(done, manifest):
     groups = plan.make(done[0]).groups
     for group, program in zip(groups, manifest["programs"], strict=True):
         assert program["group"] == group.index
-        assert program["lanes"] == engine.lane_count(manifest["device"]["platform"], group)
+        assert program["lanes"] == program_room.lane_count(manifest["device"]["platform"], group)
         assert len(bytes.fromhex(program["sha256"])) == 32
     assert manifest["programs"][0]["sha256"] != manifest["programs"][1]["sha256"]
 

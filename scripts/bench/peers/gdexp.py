@@ -100,15 +100,15 @@ def prepare(task: Task, given: Given, options: dict) -> Ready:
 @contextlib.contextmanager
 def _lanes(count: int | None) -> Iterator[None]:
     """Another lane rule while a program is compiled."""
-    from gdexp import engine
+    from gdexp import program
 
-    rule = engine.lane_count
+    rule = program.lane_count
     if count is not None:
-        engine.lane_count = lambda *_: count
+        program.lane_count = lambda *_: count
     try:
         yield
     finally:
-        engine.lane_count = rule
+        program.lane_count = rule
 
 
 @contextlib.contextmanager
