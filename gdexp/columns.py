@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -75,12 +75,15 @@ def trace_schema(experiment: Experiment) -> pa.Schema:
             ("f", real),
             ("grad_norm", real),
             ("x", _list_of(real)),
+            *((name, pa.float64()) for name in experiment.trace.metrics),
         ]
     )
 
 
-def trace_table(experiment: Experiment, paths: Iterable[Path]) -> pa.Table:
-    """The recorded states of some runs, run by run."""
+def trace_table(
+    experiment: Experiment, paths: Iterable[tuple[Path, Mapping[str, np.ndarray]]]
+) -> pa.Table:
+    """The recorded states of some runs, run by run, with their metrics."""
     parts = [
         pa.table(
             {
@@ -89,10 +92,11 @@ def trace_table(experiment: Experiment, paths: Iterable[Path]) -> pa.Table:
                 "f": path.f,
                 "grad_norm": path.grad_norm,
                 "x": _lists(path.x),
+                **{k: pa.array(v, pa.float64(), from_pandas=True) for k, v in metrics.items()},
             },
             trace_schema(experiment),
         )
-        for path in paths
+        for path, metrics in paths
     ]
     return pa.concat_tables(parts) if parts else trace_schema(experiment).empty_table()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from gdexp import cache
-from gdexp.base import Shape
+from gdexp.base import Objective, Shape
 
 Array = jax.Array
 Function = Callable[[Array, Array], Array]  # (x [D], numbers [V]) -> f
@@ -37,6 +37,11 @@ class Look(NamedTuple):
     grad_norm: Any  # [N]
     eigenvalues: Any  # [N, D] of the Hessian, rising
     step: Any  # [N, D] of Newton's method
+
+
+def of_objective(objective: Objective, names: Sequence[str]) -> Curvature:
+    """The curvature of an objective, of whose numbers those called `names` [V] vary."""
+    return Curvature(lambda x, own: objective.with_numbers(dict(zip(names, own, strict=True)))(x))
 
 
 class Curvature:
@@ -80,6 +85,21 @@ class Curvature:
             some = self._by_matrices if dense else self._by_products
             each = [some(x[part], numbers[part], reach) for part in parts]
             return Shape(*(np.concatenate(column) for column in zip(*each, strict=True)))
+
+    def eigenvalues(self, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """The eigenvalues [N, E] of the Hessian at each of `x` [N, D], rising: all, or above DENSE
+        dimensions the least and the largest."""
+        if x.shape[1] <= DENSE:
+            return np.concatenate([self._look(*part).eigenvalues for part in _batches(x, numbers)])
+        with jax.enable_x64(True):
+            return np.stack(
+                [_extremes(self._hessian(*one)) for one in zip(x, numbers, strict=True)]
+            )
+
+    def along_gradient(self, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        """The curvature [N] along the gradient at each of `x` [N, D]; NaN where that is zero."""
+        each = [self._called(_along_gradient, *part) for part in _batches(x, numbers)]
+        return np.concatenate(each)
 
     def steepest(self, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """The unit eigenvector [N, D] of the largest eigenvalue of the Hessian at each of `x`."""
@@ -133,14 +153,15 @@ class Curvature:
         step = -np.einsum("nij,nj->ni", vectors, gain * along)
         return Look(f, np.linalg.norm(gradient, axis=1), eigenvalues, step)
 
-    def _called(self, one: Callable[..., Any], *columns: np.ndarray) -> list[np.ndarray]:
+    def _called(self, one: Callable[..., Any], *columns: np.ndarray) -> Any:
         """The results of `one` for N points, from columns [N, ...]."""
         count = len(columns[0])
         rows = max(ROWS, 1 << (count - 1).bit_length())  # few sizes, so that few are compiled
         filled = [np.concatenate([a, a[:1].repeat(rows - count, 0)]) for a in columns]
         program = self._program(one, *(a.shape for a in filled))
         with jax.enable_x64(True):
-            return [np.array(a)[:count] for a in program(*filled)]
+            found = program(*filled)
+        return jax.tree.map(lambda a: np.array(a)[:count], found)
 
     def _program(self, one: Callable[..., Any], *shapes: tuple[int, ...]) -> Callable[..., Any]:
         cpu = jax.local_devices(backend="cpu")[0]
@@ -213,6 +234,18 @@ def _derivatives(function: Function, x: Array, numbers: Array) -> tuple[Array, A
         return function(x, numbers)
 
     return f(x), jax.grad(f)(x), jax.hessian(f)(x)
+
+
+def _along_gradient(function: Function, x: Array, numbers: Array) -> Array:
+    """gᵀHg / gᵀg for the gradient g at one point."""
+    gradient = jax.grad(function)(x, numbers)
+    return gradient @ _product(function, x, numbers, gradient) / (gradient @ gradient)
+
+
+def _batches(*columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """Columns [N, ...], at most BATCH rows at a time."""
+    for first in range(0, len(columns[0]), BATCH):
+        yield tuple(np.asarray(column[first : first + BATCH], np.float64) for column in columns)
 
 
 def _product(function: Function, x: Array, numbers: Array, vector: Array) -> Array:

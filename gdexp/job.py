@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import bisect
 import contextlib
+import itertools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from operator import itemgetter
-from pathlib import Path
+from pathlib import Path as FilePath
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
-from gdexp import columns, environment, function, labels, plan, store
+from gdexp import columns, environment, function, labels, metrics, plan, store
 from gdexp.analysis.tally import Tally, outcome_counts
+from gdexp.base import Path
 from gdexp.engine import Engine
 from gdexp.experiment import Experiment
 from gdexp.followup import curves
@@ -29,7 +32,7 @@ TRACED_STATES = 2**20  # in it at most: the states of a part are in memory toget
 
 def run(
     experiment: Experiment,
-    directory: Path | None,
+    directory: FilePath | None,
     sinks: Iterable[type[Sink]] = (),
     path_every: int | None = None,
 ) -> Results:
@@ -106,8 +109,19 @@ def _trace(engine: Engine, results: Results) -> None:
     states = engine.experiment.stop.max_steps // asked.every + 2
     step = min(TRACED_RUNS, max(1, TRACED_STATES // states))
     for part, first in enumerate(range(0, len(runs), step)):
-        paths = engine.trace(runs[first : first + step], asked.every)
+        paths = _measured(engine, runs[first : first + step])
         results.add_traces(part, columns.trace_table(engine.experiment, paths))
+
+
+def _measured(engine: Engine, runs: Sequence[int]) -> Iterator[tuple[Path, dict[str, np.ndarray]]]:
+    """The states of some runs that were asked for, with their metrics."""
+    asked, most = engine.experiment.trace, engine.experiment.stop.max_steps
+    paths = engine.trace(runs, metrics.steps(asked.every, most, asked.metrics))
+    if not asked.metrics:
+        yield from ((path, {}) for path in paths)
+        return
+    for group, mine in itertools.groupby(paths, lambda path: engine.plan.group_of(path.run)):
+        yield from metrics.of(engine.experiment, group, mine)
 
 
 @contextlib.contextmanager

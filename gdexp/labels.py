@@ -13,7 +13,7 @@ from gdexp.analysis.minima import KINDS, Catalogue, Ends, Kind
 from gdexp.analysis.statistics import wilson
 from gdexp.base import Outcome
 from gdexp.columns import NAME
-from gdexp.curvature import Curvature
+from gdexp.curvature import of_objective
 from gdexp.experiment import Experiment
 from gdexp.plan import Group, Plan
 from gdexp.results import Results
@@ -77,9 +77,7 @@ class _Objective:
         self.dim, names = group.space.dim, [name for _, name in self.numbers]
         width = np.mean(np.subtract(group.space.high, group.space.low))
         self.tolerance = TOLERANCE * float(width)
-        self.curvature = Curvature(
-            lambda x, own: group.objective.with_numbers(dict(zip(names, own, strict=True)))(x)
-        )
+        self.curvature = of_objective(group.objective, names)
         self.settings: dict[tuple[float, ...], Setting] = {}
 
     def split(self, part: Part) -> Iterator[tuple[Setting, np.ndarray]]:

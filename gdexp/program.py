@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import jax
 import jax.numpy as jnp
@@ -57,6 +57,14 @@ def _schedule(card: Card, numbers: dict[str, jax.Array]) -> Schedule | None:
     """The factor by update count; None where there is none, so that no count is kept for it."""
     factor = discover("gdexp.schedules", Schedule)[card.name](**card.structure, **numbers)
     return None if isinstance(factor, Constant) else factor
+
+
+def factors(card: Card, numbers: Mapping[str, float], counts: np.ndarray) -> np.ndarray:
+    """By what a schedule multiplies the learning rate at some counts of updates [K]."""
+    schedule = _schedule(card, dict(numbers))
+    if schedule is None:
+        return np.ones(len(counts))
+    return np.asarray(jax.vmap(schedule)(jnp.asarray(counts)), np.float64)
 
 
 def rules(experiment: Experiment, group: Group) -> Rules:

@@ -56,8 +56,9 @@ LAW = {
     "results": "base experiment plan store shelf config frames answers",
     "labels": "base experiment plan columns analysis curvature results",
     "sinks": "base experiment plan results",
-    "job": "base environment function experiment plan engine columns store analysis followup labels "
-    "results sinks",
+    "metrics": "base experiment plan program analysis curvature",
+    "job": "base environment function experiment plan engine columns store analysis metrics "
+    "followup labels results sinks",
     "typeset": "base",
     "zooming": "base experiment config results",
     "api": "base function experiment plan engine store config results job zooming",
@@ -75,7 +76,8 @@ OUTSIDE = {
     "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
     "soa tables trig backend refill lanes program logs stream paths cache engine curvature",
     "optax": "optimizers descent tables",
-    "pyarrow": "columns store shelf frames followup answers typeset labels results sinks._wandb job",
+    "pyarrow": "columns store shelf frames followup answers typeset labels results sinks._wandb "
+    "job",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 

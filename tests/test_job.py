@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import gdexp
-from gdexp import api, columns, job, plan, store
+from gdexp import api, columns, engine, job, plan, store
 from gdexp import program as program_room
 from gdexp.sinks import Sink
 

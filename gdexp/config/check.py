@@ -11,7 +11,7 @@ import numpy as np
 from gdexp.base import Objective, UsageError, nearest, numbers_of
 from gdexp.config import axes, cards, catalogue
 from gdexp.config.values import axis, draw, flag, number, shown, whole
-from gdexp.experiment import Card, Experiment, Stop, Store, Trace, Wandb, run_columns
+from gdexp.experiment import METRICS, Card, Experiment, Stop, Store, Trace, Wandb, run_columns
 from gdexp.starts import Start
 
 SECTIONS = (
@@ -168,16 +168,28 @@ def _stop(node: Mapping[str, Any]) -> Stop:
 
 
 def _trace(node: Mapping[str, Any]) -> Trace:
-    if node["metrics"]:
-        raise UsageError(f"trace.metrics={shown(node['metrics'])}: this version records no metrics")
     every, runs = whole("trace.every", node["every"]), node["runs"]
+    metrics = _metrics(node["metrics"])
+    if metrics and not every:
+        raise UsageError("trace.metrics needs how finely: type trace.every=1")
     if runs == "all":
-        return Trace(every)
+        return Trace(every, None, metrics)
     runs = runs if isinstance(runs, Sequence) and not isinstance(runs, str) else [runs]
     numbers = tuple(sorted({whole("trace.runs", run, high=2**62) for run in runs}))
     if not every or not numbers:
         raise UsageError("trace.runs needs runs and how finely: type trace.runs=[0] trace.every=1")
-    return Trace(every, numbers)
+    return Trace(every, numbers, metrics)
+
+
+def _metrics(given: Any) -> tuple[str, ...]:
+    given = [given] if isinstance(given, str) else [] if given is None else given
+    if not isinstance(given, Sequence):
+        raise UsageError(f"trace.metrics={shown(given)}: type trace.metrics=[sharpness]")
+    for name in given:
+        if name not in METRICS:
+            hint = nearest(str(name), METRICS) or f": type some of {', '.join(METRICS)}"
+            raise UsageError(f"there is no metric {shown(name)}{hint}")
+    return tuple(dict.fromkeys(given))
 
 
 def _store(node: Mapping[str, Any], every: Collection[str]) -> Store:
