@@ -34,7 +34,7 @@ def from_rows(rows: Sequence[Mapping[str, Any]], keys: Sequence[str] = ()) -> pa
 
 def to_pandas(table: pa.Table) -> Any:
     """Runs as a DataFrame, a list column as x_0, x_1, … up to 16 dimensions."""
-    _need("pandas")
+    need("pandas")
     lists = [field.name for field in table.schema if pa.types.is_list(field.type)]
     for name in lists:
         values = table[name].combine_chunks()
@@ -49,7 +49,7 @@ def to_pandas(table: pa.Table) -> Any:
 
 def to_xarray(runs: pa.Table, manifest: Mapping[str, Any]) -> Any:
     """Runs as a Dataset along the axes of their sweep, or a DataTree where groups differ."""
-    xarray = _need("xarray")
+    xarray = need("xarray")
     groups = manifest["groups"]
     if len(runs) < manifest["runs"]:
         raise UsageError(f"only {len(runs)} of {manifest['runs']} runs are here")
@@ -112,7 +112,8 @@ def _dataset(
     return xarray.Dataset(data, coords)
 
 
-def _need(package: str) -> Any:
+def need(package: str) -> Any:
+    """The package, which is an extra; UsageError that names it where it is not installed."""
     try:
         return __import__(package)
     except ImportError:

@@ -84,7 +84,7 @@ def run(
 
 def _descend(engine: Engine, results: Results, sinks: list[Sink], began: float) -> Tally:
     """Descends every tile, stores it and tells the sinks how far it is."""
-    tally = Tally(engine.plan, engine.experiment.sign)
+    tally = Tally(engine.plan, engine.experiment.sign, engine.experiment.stop.targets)
     total = engine.plan.count
     for harvest in engine.run(engine.plan.tiles()):
         if harvest.ends is not None:

@@ -64,7 +64,7 @@ def factors(card: Card, numbers: Mapping[str, float], counts: np.ndarray) -> np.
     schedule = _schedule(card, dict(numbers))
     if schedule is None:
         return np.ones(len(counts))
-    return np.asarray(jax.vmap(schedule)(jnp.asarray(counts)), np.float64)
+    return np.broadcast_to(np.asarray(schedule(jnp.asarray(counts)), np.float64), counts.shape)
 
 
 def rules(experiment: Experiment, group: Group) -> Rules:

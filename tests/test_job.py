@@ -78,7 +78,7 @@ def manifest(done):
 def test_the_folder_holds_the_contracts_files(done):
     names = {str(p.relative_to(done[1])) for p in done[1].rglob("*") if p.is_file()}
     parts = {"runs/part-000000.parquet", "runs/part-000001.parquet", "traces/part-000000.parquet"}
-    derived = {"summary.json", "labels.parquet", "minima.parquet"}
+    derived = {"summary.json", "labels.parquet", "minima.parquet", "curves.parquet"}
     assert names == {"mine.py", "config.yaml", "manifest.json", *derived, *parts}
 
 

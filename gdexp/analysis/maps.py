@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from gdexp import frames
 from gdexp.analysis.counts import OUTCOMES, Tiles, places
 from gdexp.analysis.minima import KINDS
 from gdexp.base import Reason, UsageError, nearest
@@ -39,8 +40,7 @@ class Map(NamedTuple):
 
     def to_xarray(self) -> Any:
         """The map as an xarray DataArray with named dimensions; names as text."""
-        import xarray
-
+        xarray = frames.need("xarray")
         value = self.value
         if self.names is not None:
             value = np.array([*self.names, ""], object)[value]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from gdexp.analysis import thresholds
+from gdexp.analysis.statistics import wilson
 from gdexp.base import Ends, Outcome, Reason
 from gdexp.plan import LEARNING_RATE, Group, Plan
 
@@ -30,6 +32,9 @@ class GroupTally:
     best_x: list[float] | None = None
     steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((2, 0), int))
     # [2, n]: how many steps converged runs took, rising, and how many runs took them
+    targets: tuple[float, ...] = ()  # [T]
+    reached: np.ndarray | None = None  # [T] runs that reached each target, and
+    spent: np.ndarray | None = None  # [T] evaluations of all, up to there where they did
     diverged: np.ndarray | None = None  # [n] along the learning-rate axis
     tried: np.ndarray | None = None  # [n]
 
@@ -40,6 +45,8 @@ class GroupTally:
         new = np.unique(ends.steps[CONVERGED[ends.reason]], return_counts=True)
         self.steps = _added(self.steps, np.stack(new))
         self._best(runs, ends)
+        if self.targets:
+            self._count_targets(ends)
         axis, rates = learning_rates(self.group)
         if axis is not None:
             place = self.group.coordinates(runs)[axis]
@@ -47,6 +54,15 @@ class GroupTally:
                 self.diverged, self.tried = np.zeros((2, len(rates)), int)
             self.tried += np.bincount(place, minlength=len(rates))
             self.diverged += np.bincount(place[DIVERGED[ends.reason]], minlength=len(rates))
+
+    def _count_targets(self, ends: Ends) -> None:
+        if self.reached is None:
+            self.reached, self.spent = np.zeros((2, len(self.targets)), int)
+        came, spent = ends.reached >= 0, ends.evaluations[:, None].astype(np.int64)
+        # what came before a target is not known of a line search: then all is counted
+        plain = spent == ends.steps[:, None] + 1
+        self.reached += came.sum(axis=0)
+        self.spent += np.where(came & plain, ends.reached + 1, spent).sum(axis=0)
 
     def _best(self, runs: np.ndarray, ends: Ends) -> None:
         """Keeps the best end among runs that did not diverge; the first run of equals."""
@@ -56,6 +72,11 @@ class GroupTally:
         if (f[i], runs[i]) < kept:
             self.best_f, self.best_run = float(ends.f[i]), int(runs[i])
             self.best_x = ends.x[i].tolist()
+
+    def _reached(self) -> Iterator[tuple[float, int, int]]:
+        """Each target, how many reached it, and evaluations spent."""
+        if self.reached is not None:
+            yield from zip(self.targets, self.reached.tolist(), self.spent.tolist(), strict=True)
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -90,14 +111,20 @@ class GroupTally:
             "reasons": {r.label: int(n) for r, n in zip(Reason, self.reasons, strict=True) if n},
             "best": {"run": self.best_run, "f": _finite(self.best_f), "x": self.best_x},
             "median_steps": self.median_steps,
+            "success": _share(self.outcomes[Outcome.CONVERGED], int(self.reasons.sum())),
+            "targets": [
+                {"target": target, **_share(int(came), int(self.reasons.sum()))}
+                | {"expected_evaluations": int(spent) / int(came) if came else None}
+                for target, came, spent in self._reached()
+            ],
         }
 
 
 class Tally:
     """All groups of a sweep."""
 
-    def __init__(self, plan: Plan, sign: float):
-        self.groups = [GroupTally(group, sign) for group in plan.groups]
+    def __init__(self, plan: Plan, sign: float, targets: tuple[float, ...] = ()):
+        self.groups = [GroupTally(group, sign, targets=targets) for group in plan.groups]
 
     @property
     def reasons(self) -> np.ndarray:  # [R]
@@ -149,6 +176,16 @@ def _added(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     values, place = np.unique(np.concatenate([one[0], other[0]]), return_inverse=True)
     counts = np.bincount(place, np.concatenate([one[1], other[1]]), len(values))
     return np.stack([values, counts.astype(int)])
+
+
+def _share(count: int, runs: int) -> dict[str, float | None]:
+    """A share with its interval, as plain values; null without runs."""
+    low, high = wilson(np.array(count), runs)
+    return {
+        "share": count / runs if runs else None,
+        "low": _finite(float(low)),
+        "high": _finite(float(high)),
+    }
 
 
 def _finite(value: float) -> float | None:
