@@ -20,7 +20,6 @@ RUN = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e . &&
 RUN += ".venv/bin/python -m gdexp +sweep=lr_grid"
 TEST = "python3 -m venv .venv && .venv/bin/pip install -c constraints.txt -e '.[test]' && "
 TEST += ".venv/bin/pytest"
-LATER = {Reason.RUNNING, Reason.NO_PROGRESS, Reason.CYCLE}  # README lists them as to come
 
 
 class Block(NamedTuple):
@@ -38,7 +37,7 @@ def blocks(text):
 
 SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^## ", README, flags=re.M)[1:])
 SECTIONS = {title: blocks(text) for title, text in SECTIONS.items() if "```" in text}
-LONG = ["A short tour of the keys"]  # some 20 s: run as a slow test
+LONG = ["A short tour of the keys", "Reading results"]  # some 20 s: run as slow tests
 
 
 def execute(arguments, folder, **variables):
@@ -77,8 +76,26 @@ def shell(line, folder):
     [pytest.param(title, marks=pytest.mark.slow if title in LONG else ()) for title in SECTIONS],
 )
 def test_what_a_section_shows_runs(title, tmp_path):
+    run_blocks(SECTIONS[title], tmp_path)
+
+
+@pytest.mark.slow
+def test_what_the_page_on_studying_shows_runs(tmp_path):
+    """One session from top to bottom: each Python block goes on from those before it."""
+    so_far, session = "", []
+    for block in blocks((ROOT / "docs" / "study.md").read_text(encoding="utf-8")):
+        if block.language == "python":
+            so_far += block.text + "\n"
+            block = block._replace(text=so_far)
+        session.append(block)
+    assert len(session) > 10
+    run_blocks(session, tmp_path)
+
+
+def run_blocks(some, tmp_path):
+    """Runs the blocks of a page in a folder; a text block is what the last Python one prints."""
     printed = None
-    for before, language, text in SECTIONS[title]:
+    for before, language, text in some:
         if saved := re.search(r"[Ss]ave\s+this\s+as\s+`([^`]+)`", before):
             file = tmp_path / saved[1]
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -105,16 +122,20 @@ def test_every_command_in_a_fence_is_seen():
     assert sum(map(len, SECTIONS.values())) + 2 == README.count("\n```") / 2
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/study.md", "docs/engine.md"]
+)
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)#]+)\)", text)
-    assert [t for t in targets if "://" not in t and not (ROOT / t).exists()] == []
+    assert [
+        t for t in targets if "://" not in t and not (ROOT / document).parent.joinpath(t).exists()
+    ] == []
 
 
 def test_the_table_of_endings_names_every_reason():
     named = set(re.findall(r"`(\w+)`", README[README.index("## How a run ends") :]))
-    assert {reason.label for reason in set(Reason) - LATER} <= named
+    assert {reason.label for reason in set(Reason) - {Reason.RUNNING}} <= named
 
 
 def test_the_columns_are_those_of_the_results():
