@@ -67,9 +67,9 @@ def run(
         if planned.count == 1:
             steps = max(tally.groups[0].longest, 1)
             [results.path] = engine.trace([0], path_every or -(-steps // PATH_STATES))
-        found = labels.label(results, objectives)
-        if directory and planned.count > 1:
+        if directory and planned.count > 1:  # while what labels need is still being compiled
             results.add_curves(curves.table(engine))
+        found = labels.label(results, objectives)
         seconds = time.perf_counter() - began
         results.summary = _summary(tally, engine, seconds) | {"stationary": found}
         _complete(manifest, engine, seconds)

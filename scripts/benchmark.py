@@ -98,12 +98,12 @@ def _contests(report: dict, pool: workers.Workers, asked: argparse.Namespace, ro
 
 
 def _scaling(report: dict, pool: workers.Workers, asked: argparse.Namespace, rounds: int) -> None:
-    for series, at, task, others in scaling.measures():
+    for series, at, task, others, first in scaling.measures():
         held = [(one["name"], one["at"]) for one in report["scaling"].get(series, ())]
         if not _wanted(asked.only, f"scaling.{series}") or (task.name, at) in held:
             continue
         task = tasks.tiny(task) if asked.quick else task
-        held = contest.hold(pool, task, others, rounds)
+        held = contest.hold(pool, task, others, rounds, first)
         held |= {"at": at, "cores": machine.cores()}
         report["scaling"].setdefault(series, []).append(held)
         _tell(f"scaling.{series} {held['name']}" + (f" at {at}" if at is not None else ""), held)

@@ -165,6 +165,7 @@ def test_resume_measures_only_what_is_missing(bench, report, tmp_path, capsys):
     assert "million steps" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_resume_with_one_more_contestant_keeps_the_others(bench, report, tmp_path):
     file = tmp_path / "b.json"
     file.write_text(json.dumps(report))

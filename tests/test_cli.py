@@ -94,13 +94,23 @@ REFUSED = [
     ("hydra.run.dir=file", "type hydra.run.dir=NEW_FOLDER"),
     ("+sweep=broken", "broken.yaml, line 3, column 3: "),
     ("seed=${oc.env:HOME}", "type the value itself"),
-    ("frobnicate", "type one of list"),
+    ("frobnicate", "type one of boundary, list, race,"),
     ("--experimental-rerun=x", "there is no flag --experimental-rerun"),
 ]
+# A process each takes a second and more: the others are slow tests, and tests/commands/test_run.py
+# has all kinds of words without a process.
+ALWAYS = ["+swep=lr_grid", "grid.learning_rate=[abc]", "start=points", "objective=x.__class__"]
+ALWAYS += ["hydra.run.dir=file", "+sweep=broken", "frobnicate", "--experimental-rerun=x"]
 
 
 class TestRefused:  # a class is what pytest-xdist hands to another worker
-    @pytest.mark.parametrize(("words", "told"), REFUSED, ids=[words for words, _ in REFUSED])
+    @pytest.mark.parametrize(
+        ("words", "told"),
+        [
+            pytest.param(*case, id=case[0], marks=() if case[0] in ALWAYS else pytest.mark.slow)
+            for case in REFUSED
+        ],
+    )
     def test_wrong_words(self, call, tmp_path, words, told):
         (tmp_path / "file").touch()
         (tmp_path / "conf" / "sweep").mkdir(parents=True)
@@ -254,7 +264,9 @@ LONG += ["start.num=3000", "optimizer.sgd.learning_rate=1e-5", QUIET, OUT]
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )
-@pytest.mark.parametrize("when", ["while it starts", "while it runs"])
+@pytest.mark.parametrize(
+    "when", [pytest.param("while it starts", marks=pytest.mark.slow), "while it runs"]
+)
 def test_an_interrupted_run_says_so_and_keeps_what_it_has(begin, tmp_path, number, code, when):
     process = begin(*LONG)
     with process:

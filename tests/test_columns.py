@@ -190,7 +190,7 @@ def test_traces_are_the_paths_run_by_run():
         )
         for run, k in ((4, 3), (7, 1))
     ]
-    table = columns.trace_table(ASKED, paths)
+    table = columns.trace_table(ASKED, ((path, {}) for path in paths))
     assert table.schema.equals(columns.trace_schema(ASKED))
     assert table.column_names == ["run", "step", "f", "grad_norm", "x"]
     assert table["run"].to_pylist() == [4, 4, 4, 7]

@@ -295,7 +295,9 @@ def test_every_optimizer_agrees_with_a_plain_loop(name):
     assert row["x"] == pytest.approx(reference(name, steps), abs=1e-12, rel=1e-12)
 
 
-@pytest.mark.parametrize("dim", [1, 3, 16, 17, 40])
+@pytest.mark.parametrize(
+    "dim", [1, 17, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (3, 16, 40))]
+)
 def test_any_number_of_dimensions_descends(dim):
     """Up to 16 points are taken apart, above they stay arrays."""
     found = gdexp.sweep(

@@ -203,7 +203,13 @@ def test_ten_million_runs_take_the_memory_of_one_million(tmp_path, words):
 
 @pytest.mark.parametrize(
     "sweep",
-    ["smoke", "momentum_map", "basins", pytest.param("optimizer_race", marks=pytest.mark.slow)],
+    [
+        "basins",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("smoke", "momentum_map", "optimizer_race")
+        ),
+    ],
 )
 def test_every_other_sweep_runs_small(sweep, tmp_path):
     small = ["stop.max_steps=20", "wandb.mode=disabled", "hydra.run.dir=out"]

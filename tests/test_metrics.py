@@ -54,6 +54,7 @@ def test_thinned_states_have_the_metrics_of_all():
         assert thin[name].to_numpy() == pytest.approx(same[name].to_numpy(), nan_ok=True), name
 
 
+@pytest.mark.slow
 def test_a_schedule_moves_the_limit_and_adam_has_none():
     table = traces(
         "paraboloid",
@@ -78,6 +79,7 @@ def test_numbers_of_an_objective_that_vary_are_each_runs_own():
     assert table.groupby("run").sharpness.first().tolist() == pytest.approx([10, 40])
 
 
+@pytest.mark.slow
 def test_in_many_dimensions_lanczos_gives_the_ends_of_the_spectrum():
     table = traces(
         {"rosenbrock": {"dim": 100}},

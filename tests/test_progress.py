@@ -31,7 +31,7 @@ def orbit(rate, x, steps):
 
 
 @pytest.mark.parametrize(("rate", "period"), [(1.1, 2), (1.27, 4), (1.2975, 8)])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_growing_rates_double_the_period_of_a_double_well(rate, period, dtype):
     found = one("double_well", rate, (0.5,), dtype=dtype, stop_max_steps=20_000)
     assert found[:3] == ("cycling", "cycle", period)

@@ -18,7 +18,7 @@ def made(optimizer, schedule="constant", dtype="float32", **keys):
     return problem, split, table(rules.numbers)[0], list(rules.numbers)
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("optimizer", "schedule"),
     [("adam", "constant"), ("nadam", "constant"), ("sgd", "cosine"), ("adamw", "linear_warmup")],

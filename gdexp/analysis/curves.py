@@ -13,7 +13,7 @@ import numpy as np
 from gdexp.base import Ends, Outcome, Reason
 
 QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
-PER_DECADE = 12  # steps at which curves are told
+PER_DECADE = 8  # steps at which curves are told
 
 
 class Bands(NamedTuple):

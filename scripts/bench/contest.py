@@ -28,12 +28,13 @@ class Contestant:
     peer: str
     devices: int | None = None  # None: one for each core, where it asks for any
     lanes: int | None = None  # None: gdexp's own rule
+    whole: bool = False  # from the experiment to a finished folder, not the descents alone
     unchecked: bool = False  # without looking for cycles and stalls
 
     @property
     def name(self) -> str:
         said = [f"{what}={n}" for what in ("devices", "lanes") if (n := getattr(self, what))]
-        said += ["unchecked"] if self.unchecked else []
+        said += [what for what in ("whole", "unchecked") if getattr(self, what)]
         return self.peer + (f"[{', '.join(said)}]" if said else "")
 
 
@@ -75,7 +76,7 @@ def _prepare(pool: Workers, task: Task, contestant: Contestant) -> tuple[dict, d
         do="prepare",
         slot=contestant.name,
         task=dataclasses.asdict(task),
-        options={"lanes": contestant.lanes, "unchecked": contestant.unchecked},
+        options={what: getattr(contestant, what) for what in ("lanes", "whole", "unchecked")},
         given=str(pool.home / "given.npz"),
         ends=str(file),
     )

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from bench.contest import Contestant
+from bench.contest import GDEXP, Contestant
 from bench.machine import cores
 from bench.tasks import CASES, OPTIMIZERS, Task, heterogeneous, homogeneous
 
@@ -33,6 +33,7 @@ class Measure(NamedTuple):
     at: Any  # the value of what is varied; None where the contestants vary it
     task: Task
     others: tuple[Contestant, ...]
+    first: Contestant = GDEXP  # beside which the others are seen
 
 
 def measures() -> Iterator[Measure]:
@@ -64,12 +65,16 @@ def _devices() -> Iterator[Measure]:
 
 
 def _checks() -> Iterator[Measure]:
-    """gdexp against itself without looking for cycles and stalls."""
+    """gdexp against itself without looking for cycles and stalls: the descents, whole sweeps."""
     for case in (PARABOLOID, TWO_WELLS, ROSENBROCK):
         for optimizer in OPTIMIZERS:
             task = heterogeneous(case, optimizer)
             task = dataclasses.replace(task, runs=8 * case.runs)
-            yield Measure("checks", None, task, (Contestant("gdexp", unchecked=True),))
+            others = (Contestant("gdexp", unchecked=True),)
+            yield Measure("checks", None, task, others)
+            others = (Contestant("gdexp", whole=True, unchecked=True),)
+            first = Contestant("gdexp", whole=True)
+            yield Measure("checks_of_sweeps", None, task, others, first)
 
 
 def _lanes() -> Iterator[Measure]:

@@ -119,9 +119,9 @@ def _devices(report: Report) -> Iterator[tuple[str, float]]:
 
 
 def _checks(report: Report) -> Figures:
-    """What a sweep takes over what it takes without looking for cycles and stalls."""
-    held = report.get("scaling", {}).get("checks", ())
-    entries = [(c["name"], c["entries"].get("gdexp[unchecked]", {})) for c in held]
+    """What a whole sweep takes over what it takes without looking for cycles and stalls."""
+    held = report.get("scaling", {}).get("checks_of_sweeps", ())
+    entries = [(c["name"], c["entries"].get("gdexp[whole, unchecked]", {})) for c in held]
     return [(name, 1 / entry["ratio"]["median"]) for name, entry in entries if "ratio" in entry]
 
 
@@ -145,6 +145,6 @@ TARGETS = (
     Target("importing", "+sweep=lr_grid, cold", 4.0, _process("lr_grid_cold / imports"), False),
     Target("importing hydra", "gdexp --help", 2.5, _process("help / hydra_import"), False),
     Target("10⁶ runs", "peak memory of 10⁷ runs", 1.1, _memory, False),
-    Target("not looking for cycles and stalls", "time of a sweep", 1.1, _checks, False),
+    Target("not looking for cycles and stalls", "time of a whole sweep", 1.1, _checks, False),
     Target("one CPU device", "two CPU devices", 1.8, lambda report: list(_devices(report))),
 )

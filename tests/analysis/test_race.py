@@ -14,7 +14,7 @@ RATES = [1e-4, 0.1, 0.3]
 def found():
     return gdexp.sweep(
         ["paraboloid", "two_wells"],
-        optimizer=["sgd", "adam", "lbfgs"],
+        optimizer=["sgd", "lbfgs"],
         grid={"learning_rate": RATES},
         start={"uniform": 20},
         replicates=2,
@@ -25,7 +25,7 @@ def found():
 
 def test_success_is_what_counting_rows_gives(found):
     frame, table = found.to_pandas(), found.success().to_pandas()
-    assert len(table) == 2 * 3 * 3
+    assert len(table) == 2 * 2 * 3
     for row in table.itertuples():
         mine = frame[
             (frame.objective == row.objective)
@@ -66,7 +66,7 @@ def test_a_line_search_is_charged_with_all_its_evaluations(found):
 
 def test_a_race_chooses_on_one_half_of_the_starts_and_judges_on_the_other(found):
     table = found.race().to_pandas()
-    assert table.groupby("objective")["rank"].apply(sorted).tolist() == [[1, 2, 3]] * 2
+    assert table.groupby("objective")["rank"].apply(sorted).tolist() == [[1, 2]] * 2
     assert (table.runs == 20).all()  # half of 20 starts, twice
     chosen = race.halves(20, 0)
     assert chosen.sum() == 10
@@ -107,7 +107,7 @@ def test_profiles_begin_with_who_is_best_and_end_with_who_ever_succeeds(found):
     table = found.profiles().to_pandas()
     first = table[table.ratio == 1].set_index("optimizer").share
     assert first.sum() >= 1
-    assert set(table.optimizer) == {"sgd", "adam", "lbfgs"}
+    assert set(table.optimizer) == {"sgd", "lbfgs"}
 
 
 def test_everyone_diverging_is_a_race_without_winners():

@@ -30,7 +30,10 @@ def test_gradient_descent_on_the_paraboloid_is_lost_at_two_over_l():
 
 @pytest.mark.parametrize(
     ("nesterov", "formula"),
-    [(False, lambda b: 2 * (1 + b) / L), (True, lambda b: (2 + 2 * b) / ((1 + 2 * b) * L))],
+    [
+        (True, lambda b: (2 + 2 * b) / ((1 + 2 * b) * L)),
+        pytest.param(False, lambda b: 2 * (1 + b) / L, marks=pytest.mark.slow),
+    ],
 )
 def test_momentum_moves_the_threshold_as_published(nesterov, formula):
     rows = found(
@@ -61,11 +64,13 @@ def test_each_minimum_has_the_threshold_of_its_own_sharpness():
         assert row["learning_rate"] == pytest.approx(row["theory"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_maximum_has_one_under_maximisation():
     [row] = found("-3*x**2 - y**2", direction="maximize", grid={"learning_rate": [0.01]})
     assert row["low"] < 2 / 6 < row["high"]
 
 
+@pytest.mark.slow
 def test_where_there_is_no_theory_the_sweep_still_has_a_threshold():
     [row] = found(optimizer="rmsprop", precision=1e-3, stop_max_value=1e3)
     assert row["theory"] is None and row["minimum_id"] is None

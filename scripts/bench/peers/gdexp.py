@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from bench.peers import CONVERGED, DIVERGED, OTHER, UNFINISHED, Ends, Given, Ready
@@ -17,6 +19,7 @@ WHAT = "gdexp"
 NEEDS = ("jax", "optax")
 SAME_WORK = True
 PER = "step"
+KNOWN = {"converged": CONVERGED, "diverged": DIVERGED, "unfinished": UNFINISHED}
 
 
 def runs(task: Task) -> int:
@@ -77,9 +80,12 @@ def given(task: Task) -> Given:
 
 
 def prepare(task: Task, given: Given, options: dict) -> Ready:
-    """`options["lanes"]` takes another number of lanes than gdexp's rule, and
-    `options["unchecked"]` looks for no cycles and stalls.
+    """`options["lanes"]` takes another number of lanes than gdexp's rule, `options["unchecked"]`
+    looks for no cycles and stalls, and `options["whole"]` times all that a sweep is: compiling from
+    the cache, descending, writing, labels and curves.
     """
+    if options.get("whole"):
+        return Ready(lambda: _swept(task, not options.get("unchecked")), 0.0)
     from gdexp import plan
     from gdexp.engine import Engine
 
@@ -95,6 +101,21 @@ def prepare(task: Task, given: Given, options: dict) -> Ready:
         return _ends([h.ends for h in sorted(done, key=lambda h: h.tile.first)])
 
     return Ready(run, engine.compile_seconds, {"lanes": lanes})
+
+
+def _swept(task: Task, checked: bool) -> Ends:
+    """A sweep into a folder that is thrown away."""
+    import numpy as np
+
+    from gdexp import job
+    from gdexp.analysis.counts import OUTCOMES, places
+
+    with tempfile.TemporaryDirectory() as folder, _checks(checked):
+        found = job.run(experiment(task), Path(folder) / "sweep")
+        table = found.select("f", "steps", "outcome")
+    known = np.array([KNOWN.get(str(outcome), OTHER) for outcome in OUTCOMES])
+    f, steps = (table[name].to_numpy() for name in ("f", "steps"))
+    return Ends(f, steps, known[places(table["outcome"], [str(o) for o in OUTCOMES])])
 
 
 @contextlib.contextmanager
@@ -141,14 +162,9 @@ def _workers(count: int) -> Iterator[None]:
 def _ends(tiles: list[Any]) -> Ends:
     import numpy as np
 
-    from gdexp.base import Outcome, Reason
+    from gdexp.base import Reason
 
-    known = {
-        Outcome.CONVERGED: CONVERGED,
-        Outcome.DIVERGED: DIVERGED,
-        Outcome.UNFINISHED: UNFINISHED,
-    }
-    table = np.array([known.get(reason.outcome, OTHER) for reason in Reason])
+    table = np.array([KNOWN.get(str(reason.outcome), OTHER) for reason in Reason])
     f, steps, reason = (
         np.concatenate([getattr(tile, name) for tile in tiles]) for name in ("f", "steps", "reason")
     )
