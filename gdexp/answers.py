@@ -12,7 +12,7 @@ import pyarrow as pa
 from gdexp import frames
 from gdexp.analysis import boxes, maps, race
 from gdexp.base import UsageError
-from gdexp.experiment import Experiment
+from gdexp.experiment import TARGET_COLUMN, Experiment
 from gdexp.plan import Group, Plan, Tile
 
 
@@ -26,7 +26,9 @@ class Answers(abc.ABC):
     has_labels: bool
 
     @abc.abstractmethod
-    def tiles(self, *names: str) -> Iterator[tuple[Group, Tile, pa.Table]]:
+    def tiles(
+        self, *names: str, group: Group | None = None
+    ) -> Iterator[tuple[Group, Tile, pa.Table]]:
         """The columns `names` of each tile that is here, with its group, one after the other."""
 
     @abc.abstractmethod
@@ -43,13 +45,15 @@ class Answers(abc.ABC):
         for gradient descent with and without momentum, and so are the factors by which a step
         brings a run nearer at the learning rate `rate_at`: `rate` as observed, and `rate_theory`.
 
-        Makes further runs of 4,096 steps in float64, as many as `schema.metadata` tells.
+        Makes further runs of 4,096 steps in float64; `schema.metadata` tells how many
+        (`further_runs`), and what is `left_out`.
 
         Raises:
           UsageError: the precision is beyond what float64 tells, or runs have no outcomes.
         """
         from gdexp.followup import thresholds  # late: it descends
 
+        self.need(["outcome"])
         minima = self.minima if self.has_labels else None
         return thresholds.table(
             self.experiment, self.plan, self.tiles("outcome"), minima, precision
@@ -116,11 +120,13 @@ class Answers(abc.ABC):
 
     def _tried(self, target: float | None, budget: float = math.inf) -> Iterator[race.Tried]:
         place = race.which(self.experiment.stop.targets, target)
-        names = race.NEEDED if place is None else (*race.NEEDED, race.REACHED)
+        names = race.NEEDED if place is None else (*race.NEEDED, TARGET_COLUMN)
         self.need(names)
         return race.tried(self.tiles(*names), place, budget)
 
     def _judged(self, target: float | None, budget: float | None) -> Iterator[race.Tried]:
+        if budget is not None and not budget >= 1:
+            raise UsageError(f"budget={budget:g}: give evaluations, 1 or more")
         most = self.experiment.stop.max_steps + 1 if budget is None else budget
         for some in self._tried(target, most):
             yield race.judged(some, self._sign, self.experiment.seed)
@@ -154,8 +160,7 @@ class Answers(abc.ABC):
         derived = [name for name in names if name in ("kind", "minimum_id")]
         if not derived:
             self.need(names)
-        tiles = self._labelled_tiles() if derived else self.tiles(*names)
-        mine = ((of, tile, table) for of, tile, table in tiles if of.index == group.index)
+        mine = self._labelled_tiles(group) if derived else self.tiles(*names, group=group)
         places = {key.replace("__", "."): place for key, place in where.items()}
         return maps.make(group, mine, x, y, value, places)
 
@@ -169,10 +174,12 @@ class Answers(abc.ABC):
         """
         return boxes.boundary(self.map(x, y, value, **which).value)
 
-    def _labelled_tiles(self) -> Iterator[tuple[Group, Tile, pa.Table]]:
-        labels = self.labels
-        for group, tile, _ in self.tiles():
-            yield group, tile, labels.slice(tile.first, tile.count)
+    def _labelled_tiles(self, group: Group) -> Iterator[tuple[Group, Tile, pa.Table]]:
+        labels, first = self.labels, 0
+        for of, tile, _ in self.tiles():
+            if of is group:
+                yield of, tile, labels.slice(first, tile.count)
+            first += tile.count
 
     def _group(self, objective: str | None, optimizer: str | None) -> Group:
         """The group with an objective and an optimizer, each needed where there are several."""

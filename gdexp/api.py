@@ -66,7 +66,8 @@ def zoom(
       window: axis -> its new ends, or one value: {"learning_rate": (0.2, 0.3)}. An axis is a KEY
         of the grid, or with start=grid or start=plane one of the starts: {"x0_0": (-1, 1)}. All
         others stay as they are.
-      num: places along each axis with new ends; None: as many as it had.
+      num: places along each axis of the grid with new ends, and along all axes of the starts if one
+        of these has; None: as many as there were.
       directory: where to write; None keeps everything in memory.
 
     Returns:
@@ -74,6 +75,13 @@ def zoom(
 
     Raises:
       UsageError: there is no such axis, or the directory is taken.
+
+    Example:
+      >>> import gdexp
+      >>> coarse = gdexp.sweep("parabola", grid={"learning_rate": [0.5, 1.0, 1.5]})
+      >>> fine = gdexp.zoom(coarse, {"learning_rate": (0.8, 1.2)}, num=3)
+      >>> fine.runs["learning_rate"].to_pylist()
+      [0.8, 1.0, 1.2]
     """
     asked = zooming.experiment(results, window, num)
     engine.check(asked, plan.make(asked))
@@ -226,5 +234,8 @@ def _points(value: Any) -> np.ndarray:
 
 def _dimensions(start: Mapping[str, Any]) -> int | None:
     """How many dimensions the starting points have, where something given says so."""
-    given = [np.shape(start[key]) for key in ("points", "low", "high") if key in start]
+    keys = ("point",) if start["name"] == "plane" else ("points", "low", "high")
+    given = [np.shape(start[key]) for key in keys if key in start]
+    if start["name"] == "plane" and not isinstance(start.get("along"), str | None):
+        given += [np.shape(row) for row in start["along"]]
     return next((shape[-1] for shape in given if shape), None)

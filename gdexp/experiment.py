@@ -20,10 +20,6 @@ LAST_COLUMNS = (
     *("start", "replicate", "x0", "x", "f0", "f", "f_best", "grad_norm", "steps", "evaluations"),
     *("outcome", "reason", "period"),
 )
-METRICS = (  # of a recorded state, computed in `metrics`
-    *("sharpness", "least_eigenvalue", "gradient_sharpness", "stability_limit"),
-    *("update_norm", "distance"),
-)
 TARGET_COLUMN = "steps_to_target"  # the last of all, if there are `stop.targets`
 
 
@@ -63,7 +59,7 @@ class Trace:
 
     every: int  # 0: none
     runs: tuple[int, ...] | None = None  # None: all
-    metrics: tuple[str, ...] = ()  # of METRICS
+    metrics: tuple[str, ...] = ()  # files of `gdexp.metrics`
 
 
 @dataclasses.dataclass(frozen=True)

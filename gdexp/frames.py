@@ -58,22 +58,27 @@ def to_xarray(runs: pa.Table, manifest: Mapping[str, Any]) -> Any:
         json.dumps([g["axes"], g["shape"], *(len(runs[name][g["first"]]) for name in lists)])
         for g in groups
     }
-    grid = {
-        key: np.frombuffer(base64.b64decode(bits), "<f8").astype(np.float64)
-        for key, bits in manifest["grid"].items()
-    }
+    values = grid(manifest)
     if len(kinds) == 1:
         names = ("objective", "optimizer")
         each = {name: list(dict.fromkeys(g[name] for g in groups)) for name in names}
-        return _dataset(xarray, runs, groups[0], grid, each)
+        return _dataset(xarray, runs, groups[0], values, each)
     return xarray.DataTree.from_dict(
         {
             f"{g['objective']}/{g['optimizer']}": _dataset(
-                xarray, runs.slice(g["first"], math.prod(g["shape"])), g, grid, {}
+                xarray, runs.slice(g["first"], math.prod(g["shape"])), g, values, {}
             )
             for g in groups
         }
     )
+
+
+def grid(manifest: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """KEY -> the values of each axis, as the manifest has their bits."""
+    return {
+        key: np.frombuffer(base64.b64decode(bits), "<f8").astype(np.float64)
+        for key, bits in manifest["grid"].items()
+    }
 
 
 def _coordinate(values: pa.ListArray, i: int) -> pa.Array:

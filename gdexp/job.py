@@ -67,11 +67,17 @@ def run(
         if planned.count == 1:
             steps = max(tally.groups[0].longest, 1)
             [results.path] = engine.trace([0], path_every or -(-steps // PATH_STATES))
-        if directory and planned.count > 1:  # while what labels need is still being compiled
-            results.add_curves(curves.table(engine))
+        replayed = 0
+        if directory and planned.count > 1 and experiment.report:
+            made = curves.table(engine)  # while what labels need is still being compiled
+            replayed = int(made.schema.metadata[b"further_runs"])
+            results.add_curves(made)
         found = labels.label(results, objectives)
         seconds = time.perf_counter() - began
-        results.summary = _summary(tally, engine, seconds) | {"stationary": found}
+        results.summary = _summary(tally, engine, seconds) | {
+            "stationary": found,
+            "replayed_for_curves": replayed,
+        }
         _complete(manifest, engine, seconds)
         if directory:
             store.write_summary(directory, results.summary)

@@ -54,6 +54,12 @@ def _fill(rows: np.ndarray, seed: int, stream: str, first: int) -> None:
         block *= 2.0**-52
 
 
+def spread(count: int, most: int) -> np.ndarray:
+    """At most `most` of `count` places, one chosen at random in each of as many equal stretches."""
+    edges = np.linspace(0, count, min(most, count) + 1).astype(np.int64)
+    return np.random.default_rng(0).integers(edges[:-1], edges[1:])
+
+
 def exp(x: np.ndarray) -> np.ndarray:
     """e^x [N] to a relative 1e-15, by operations that round alike on every machine.
 

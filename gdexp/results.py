@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -16,6 +17,7 @@ from gdexp.answers import Answers
 from gdexp.base import Path, UsageError, nearest
 from gdexp.experiment import Experiment
 from gdexp.plan import Group, Plan, Tile
+from gdexp.random import spread
 from gdexp.shelf import Shelf
 
 NO_LABELS = "these results have no labels: x and outcome are needed, name them in store.columns"
@@ -67,14 +69,16 @@ class Results(Answers):
         """What was run, checked again where it was saved.
 
         Raises:
-          UsageError: it names a file of Python, and `gdexp.load` was not told to run that.
+          UsageError: it names a file of Python that has changed, or that `gdexp.load` was not told
+            to run.
         """
         if self._experiment is None:
-            if not self._allow_code:
-                _refuse_code(self.config)
-            from gdexp.config import check, tree  # late: reading results needs none of it
+            from gdexp.config import saved  # late: reading results needs none of it
 
-            self._experiment = check.experiment(self.config, tree.defaults())
+            code = self.manifest["code_sha256"]
+            found = saved.experiment(self.config, code, allow_code=self._allow_code)
+            # its values, and not what its formulas give on this machine
+            self._experiment = dataclasses.replace(found, grid=frames.grid(self.manifest))
         return self._experiment
 
     @functools.cached_property
@@ -107,7 +111,8 @@ class Results(Answers):
 
     @property
     def curves(self) -> pa.Table:
-        """How f and the gradient norm went down, for each objective, optimizer and grid point.
+        """How f and the gradient norm went down, for each objective, optimizer and grid point, of
+        which at most 64 are taken, evenly spread.
 
         A row for each step, on a logarithmic scale: of a sample of `sample` runs the shares still
         `alive`, `converged` and `diverged`, and quantiles of f and grad_norm over all of them. A
@@ -177,15 +182,23 @@ class Results(Answers):
                     told = f"{name!r} was not kept: name it in store.columns and run it all again"
                 raise UsageError(f"{told} (there: {', '.join(kept)})")
 
-    def parts(self, *names: str) -> Iterator[tuple[int, pa.Table]]:
-        """The columns `names` of each part that is here, with its number, one after the other."""
+    def parts(
+        self, *names: str, wanted: Collection[int] | None = None
+    ) -> Iterator[tuple[int, pa.Table]]:
+        """The columns `names` of each part that is here, or of those `wanted`, with its number, one
+        after the other."""
         for part in self._runs.numbers():
-            yield part, self._runs.part(part).select(names)
+            if wanted is not None and part not in wanted:
+                continue
+            yield part, self._runs.part(part, names)
 
-    def tiles(self, *names: str) -> Iterator[tuple[Group, Tile, pa.Table]]:
+    def tiles(
+        self, *names: str, group: Group | None = None
+    ) -> Iterator[tuple[Group, Tile, pa.Table]]:
         """The columns `names` of each tile that is here, with its group, one after the other."""
         tiles = list(self.plan.tiles())
-        for number, table in self.parts(*names):
+        mine = {tile.part for tile in tiles if group in (None, self.plan.groups[tile.group])}
+        for number, table in self.parts(*names, wanted=mine):
             yield self.plan.groups[tiles[number].group], tiles[number], table
 
     def sample(self, most: int) -> pa.Table:
@@ -197,8 +210,7 @@ class Results(Answers):
         parts = self._runs.numbers()
         kept = self._runs.columns(parts)
         count = self.manifest["runs"]
-        edges = np.linspace(0, count, min(most, count) + 1).astype(np.int64)
-        chosen = np.random.default_rng(0).integers(edges[:-1], edges[1:])
+        chosen = spread(count, most)
         taken = []
         for part, (first, size) in zip(parts, self._spans(parts), strict=True):
             mine = chosen[(chosen >= first) & (chosen < first + size)]
@@ -269,15 +281,6 @@ def load(directory: str | FilePath, *, allow_code: bool = False) -> Results:
         summary=store.read_json(directory, store.SUMMARY) if has_summary else None,
         allow_code=allow_code,
     )
-
-
-def _refuse_code(config: Mapping[str, Any]) -> None:
-    """Raises UsageError where an objective is a file of Python."""
-    for name, card in config["objective"].items():
-        if path := (card or {}).get("path"):
-            raise UsageError(
-                f"{name} is code in {path}: if you trust it, gdexp.load(DIR, allow_code=True)"
-            )
 
 
 def _tiles(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:

@@ -54,8 +54,8 @@ class Shelf:
             table = pa.concat_tables(self.part(part) for part in parts).select(names)
         return table.combine_chunks()
 
-    def part(self, part: int) -> pa.Table:
-        """One part, whole."""
+    def part(self, part: int, names: Sequence[str] | None = None) -> pa.Table:
+        """One part, or its columns `names`."""
         if self._directory:
-            return store.read_part(self._directory, self._folder, part)
-        return self._tables[part]
+            return store.read_part(self._directory, self._folder, part, names)
+        return self._tables[part] if names is None else self._tables[part].select(names)

@@ -10,7 +10,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -143,11 +143,13 @@ def parts(directory: FilePath, folder: str, numbers: Iterable[int] | None = None
     return ds.dataset(files, format=ds.ParquetFileFormat(default_fragment_scan_options=fragments))
 
 
-def read_part(directory: FilePath, folder: str, part: int) -> pa.Table:
-    """One part alone: a dataset of all would keep what it learnt of each."""
+def read_part(
+    directory: FilePath, folder: str, part: int, names: Sequence[str] | None = None
+) -> pa.Table:
+    """One part, or its columns `names`, alone: a dataset of all keeps what it learns of each."""
     path = _part_path(directory, folder, part)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read()
+        return file.read(names)
 
 
 def part_numbers(directory: FilePath, folder: str) -> list[int]:

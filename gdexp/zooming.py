@@ -23,16 +23,18 @@ def experiment(results: Results, window: Window, num: int | None = None) -> Expe
       results: of the sweep.
       window: KEY of the grid, or axis of start=grid or start=plane (`x0_0`) -> its new ends, or
         one value. Other axes stay as they are.
-      num: places along each axis that has new ends; None: as many as it had.
+      num: places along each axis of the grid that has new ends, and along all axes of the starts
+        if one of these has; None: as many as there were.
 
     Raises:
-      UsageError: there is no such axis.
+      UsageError: there is no such axis; objectives with domains of their own have no one window; an
+        axis of the starts has one value.
     """
     before = results.experiment
     config = copy.deepcopy(dict(results.config))
     config["grid"] = axes.flat(config["grid"])
     config["trace"] = tree.defaults()["trace"]  # its runs are others now
-    starts = {name: i for i, name in enumerate(_start_axes(before))}
+    starts = {name: i for i, name in enumerate(_start_axes(before, window))}
     for name in window:
         if name not in (*before.grid, *starts):
             known = [*before.grid, *starts]
@@ -48,10 +50,20 @@ def experiment(results: Results, window: Window, num: int | None = None) -> Expe
     return check.experiment(config, tree.defaults(), before.objectives)
 
 
-def _start_axes(before: Experiment) -> dict[str, np.ndarray]:
-    """The axes of the starts, where all objectives have the same."""
-    each = [before.start.axes(one.space()) for one in before.objectives.values()]
-    return each[0] if all(list(one) == list(each[0]) for one in each) else {}
+def _start_axes(before: Experiment, window: Window) -> dict[str, np.ndarray]:
+    """The axes of the starts."""
+    first, *others = [before.start.axes(one.space()) for one in before.objectives.values()]
+    touched = set(first) & set(window)
+    for one in others:
+        if touched and not all(np.array_equal(first[name], one.get(name)) for name in first):
+            raise UsageError(
+                f"{', '.join(before.objectives)} have domains of their own: zoom into a sweep of "
+                "one objective"
+            )
+    for name in touched:
+        if np.ndim(window[name]) == 0:
+            raise UsageError(f"{name} is an axis of the starts: give it two ends")
+    return first
 
 
 def _values(old: np.ndarray, new: Any, num: int | None) -> Any:
@@ -69,11 +81,10 @@ def _box(
     before: Experiment, starts: Mapping[str, int], window: Window, num: int | None
 ) -> dict[str, Any]:
     """The corners of the starts' box, and how many cells it has a side."""
-    old = _start_axes(before)
+    old = _start_axes(before, window)
     half = [(values[-1] - values[0]) / max(len(values) - 1, 1) / 2 for values in old.values()]
     low = [float(values[0] - h) for values, h in zip(old.values(), half, strict=True)]
     high = [float(values[-1] + h) for values, h in zip(old.values(), half, strict=True)]
     for name in set(starts) & set(window):
-        ends = window[name]
-        low[starts[name]], high[starts[name]] = map(float, ends if np.ndim(ends) else (ends, ends))
+        low[starts[name]], high[starts[name]] = map(float, window[name])
     return {"low": low, "high": high} | ({} if num is None else {"num": num})

@@ -7,13 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from gdexp.analysis.statistics import Z
 from gdexp.base import UsageError
 
 LEAST = 64  # places along either axis below which no dimension is told
 COARSEST = 8  # boxes along the shorter axis, at least
-OFFSETS = 4  # of the boxes along each axis, over which counts are averaged
+OFFSETS = 4  # of the boxes along each axis: the least of their counts is taken
+SMOOTH = 1.1  # a dimension between two sizes that is below this is that of a smooth line
 BLOCKS = 4  # along each axis, left out in turn
-Z = 1.959963984540054
 
 
 class Boundary(NamedTuple):
@@ -31,10 +32,16 @@ class Boundary(NamedTuple):
     high: float
     sizes: np.ndarray  # [K] sides of boxes, in places
     counts: np.ndarray  # [K] how many of them cover the boundary
+    slopes: np.ndarray  # [K − 1] the dimension between each size and the next
 
     @property
     def verdict(self) -> str:
         """In words whether it is fractal."""
+        if self.low > 1 and self.slopes.min() < SMOOTH:
+            return (
+                f"no one power law: the dimension is {self.slopes.min():.2f} at one scale and "
+                f"{self.slopes.max():.2f} at another, as of smooth lines close to each other"
+            )
         if self.low > 1:
             return f"fractal: dimension {self.dimension:.3f}, and 1 is outside its interval"
         return "not told from a smooth line, of dimension 1"
@@ -51,6 +58,8 @@ def boundary(region: np.ndarray) -> Boundary:
             f"a map of {region.shape[1]} × {region.shape[0]} places is too coarse to tell a "
             f"dimension: zoom to {LEAST} × {LEAST} or more"
         )
+    if np.issubdtype(region.dtype, np.floating):  # places without a value are one region
+        region = np.unique(region, return_inverse=True)[1].reshape(region.shape)
     passed = edges(region)
     if not passed.any():
         raise UsageError("the whole map is one region: it has no boundary")
@@ -65,7 +74,10 @@ def boundary(region: np.ndarray) -> Boundary:
     if len(without) > 1:
         spread = np.sqrt((len(without) - 1) * without.var())
     half = float(max(student * error, Z * spread))
-    return Boundary(int(passed.sum()), dimension, dimension - half, dimension + half, sizes, counts)
+    slopes = -np.diff(np.log(counts)) / np.log(2)
+    return Boundary(
+        int(passed.sum()), dimension, dimension - half, dimension + half, sizes, counts, slopes
+    )
 
 
 def edges(region: np.ndarray) -> np.ndarray:

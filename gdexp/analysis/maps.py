@@ -18,20 +18,22 @@ NAMES = {  # columns of names, and the names that they hold
     "reason": [reason.label for reason in Reason if reason.outcome],
     "kind": [str(kind) for kind in KINDS],
 }
-NUMBERS = ("steps", "evaluations", "f", "f_best", "f0", "grad_norm", "period", "minimum_id")
+IDENTITIES = ("minimum_id", "period")  # whole numbers of which no mean is one
+NUMBERS = ("steps", "evaluations", "f", "f_best", "f0", "grad_norm", *IDENTITIES)
 SHARES = NAMES["outcome"]  # a share of runs that ended so
 
 
 class Map(NamedTuple):
     """A value over two axes.
 
-    Where several runs have one place: of numbers the median (of those that are there), of names
-    the commonest (of equals the first in `names`), and a share is one of them all.
+    Where several runs have one place: of numbers the median (of those that are there), of names,
+    minima and periods the commonest (of equals the first), and a share is one of them all.
     """
 
     x: np.ndarray  # [X] coordinates along the second dimension of `value`
     y: np.ndarray  # [Y] coordinates along its first
-    value: np.ndarray  # [Y, X]; of names their places in `names`; NaN or −1: no run, or no value
+    value: np.ndarray  # [Y, X]; of names their places in `names`. No run, or no value: NaN, or of
+    # names, minima and periods −1
     runs: np.ndarray  # [Y, X] how many runs have each place
     x_name: str
     y_name: str
@@ -97,9 +99,9 @@ def make(group: Group, tiles: Tiles, x: str, y: str, value: str, where: Mapping[
         found.append(_column(table, value)[here])
     shape = len(down.values), len(across.values)
     cell = np.concatenate([np.empty(0, int), *cells])
-    values = np.concatenate([np.empty(0, int if value in NAMES else float), *found])
-    if value in NAMES:
-        made = _commonest(cell, values, shape[0] * shape[1], len(NAMES[value]))
+    values = np.concatenate([np.empty(0), *found])
+    if value in (*NAMES, *IDENTITIES):
+        made = _commonest(cell, values.astype(int), shape[0] * shape[1])
     elif value in SHARES:
         made = _mean(cell, values, shape[0] * shape[1])
     else:
@@ -154,14 +156,20 @@ def _column(table: Any, value: str) -> np.ndarray:
         return places(table[value], NAMES[value])
     if value in SHARES:
         return (places(table["outcome"], OUTCOMES) == SHARES.index(value)).astype(float)
-    column = table[value].combine_chunks()
-    return np.asarray(column.cast("float64").fill_null(np.nan))
+    column, none = table[value].combine_chunks(), -1 if value in IDENTITIES else np.nan
+    return np.asarray(column.cast("float64").fill_null(none))
 
 
-def _commonest(cell: np.ndarray, code: np.ndarray, cells: int, names: int) -> np.ndarray:
-    counts = np.bincount(cell[code >= 0] * names + code[code >= 0], minlength=cells * names)
-    counts = counts.reshape(cells, names)
-    return np.where(counts.any(axis=1), counts.argmax(axis=1), -1)
+def _commonest(cell: np.ndarray, code: np.ndarray, cells: int) -> np.ndarray:
+    """The commonest of the codes from 0 on in each cell; −1 where there is none."""
+    cell, code = cell[code >= 0], code[code >= 0]
+    pairs, times = np.unique(np.stack([cell, code]), axis=1, return_counts=True)
+    order = np.lexsort((pairs[1], -times, pairs[0]))
+    pairs = pairs[:, order]
+    first = np.flatnonzero(np.diff(pairs[0], prepend=-1))
+    found = np.full(cells, -1)
+    found[pairs[0, first]] = pairs[1, first]
+    return found
 
 
 def _mean(cell: np.ndarray, value: np.ndarray, cells: int) -> np.ndarray:

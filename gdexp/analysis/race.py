@@ -15,12 +15,12 @@ import numpy as np
 from gdexp.analysis import statistics
 from gdexp.analysis.counts import OUTCOMES, Tiles, places
 from gdexp.base import Outcome, UsageError
+from gdexp.experiment import TARGET_COLUMN
 from gdexp.plan import Group
 
 CONVERGED = OUTCOMES.index(Outcome.CONVERGED)
 QUANTILES = np.array([0.25, 0.5, 0.75])
 NEEDED = ("outcome", "steps", "evaluations", "f")  # columns
-REACHED = "steps_to_target"
 
 
 class Tried(NamedTuple):
@@ -48,11 +48,8 @@ class Tried(NamedTuple):
 def tried(tiles: Tiles, target: int | None, budget: float = math.inf) -> Iterator[Tried]:
     """The runs of each group, one group in memory at a time.
 
-    Where an optimizer makes evaluations beyond one a step (a line search), it is not known how many
-    came before a target: all of the run's are counted, which is never too few.
-
     Args:
-      tiles: with the columns NEEDED, and REACHED for a target.
+      tiles: with the columns NEEDED, and TARGET_COLUMN for a target.
       target: which of `stop.targets`; None: convergence.
       budget: evaluations; what takes more does not succeed, and spends this.
     """
@@ -77,9 +74,9 @@ def _gathered(group: Group, rows: list[Any], target: int | None, budget: float) 
     if target is None:
         reached, cost = outcome == CONVERGED, spent
     else:
-        at = np.concatenate([_reached(table[REACHED], target) for _, table in rows])
+        at = np.concatenate([_reached(table[TARGET_COLUMN], target) for _, table in rows])
         reached = at >= 0
-        cost = np.where(reached & (spent == steps + 1), at + 1, spent)
+        cost = statistics.cost_of_reaching(at, steps, spent)
     reached &= cost <= budget
     lost = outcome == OUTCOMES.index(Outcome.DIVERGED)
     each = group.starts * group.replicates
@@ -187,12 +184,19 @@ def judged(some: Tried, sign: float, seed: int) -> Tried:
     starts, those from the other half.
 
     Raises:
-      UsageError: there is one start: it cannot choose and be judged.
+      UsageError: there is one start: it cannot choose and be judged; or too few runs are here.
     """
     if some.group.starts < 2:
         raise UsageError("a race needs two starts or more: type start=uniform start.num=100")
     chooses = halves(some.group.starts, seed)[some.start]
-    point = best_point(_where(some, chooses), sign)
+    both = np.intersect1d(some.point[chooses], some.point[~chooses])
+    if not len(both):
+        raise UsageError(
+            f"too few runs of {some.group.objective_name} × {some.group.optimizer.name} are here "
+            "for a race: finish the sweep"
+        )
+    entered = np.isin(some.point, both)
+    point = best_point(_where(some, chooses & entered), sign)
     return _where(some, ~chooses & (some.point == point))
 
 
@@ -233,8 +237,7 @@ def profile_rows(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for row in rows:
         place = optimizers.index(row["optimizer"]), objectives.index(row["objective"])
         cost[place] = row["expected_evaluations"]
-    with np.errstate(invalid="ignore"):
-        times = cost / cost.min(axis=0)
+    times = statistics.ratios(cost)
     ratios = np.unique(np.append(times[np.isfinite(times)], 1.0))
     for name, shares in zip(optimizers, statistics.profile(cost, ratios), strict=True):
         for ratio, share in zip(ratios, shares, strict=True):

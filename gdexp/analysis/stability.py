@@ -10,7 +10,7 @@ curvature λ, learning rate η and momentum β the distances at successive steps
 so that a run converges at the largest modulus of the roots of z² = a z + b. That reaches 1 first at
 z = −1, for the largest curvature L: at η = 2/L, 2(1 + β)/L and (2 + 2β)/((1 + 2β) L). The last as
 in Cohen et al., Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability
-(ICLR 2021), appendix B.
+(ICLR 2021), appendix B. All that is for 0 ≤ β < 1.
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ import numpy as np
 class Law(NamedTuple):
     """The linear theory of one update."""
 
-    name: str
     formula: str  # of the threshold
     source: str
     threshold: Callable[[float, float], float]  # (L, β) -> learning rate
@@ -33,21 +32,18 @@ class Law(NamedTuple):
 
 LAWS = {
     "gradient descent": Law(
-        "gradient descent",
         "2/L",
         "Cauchy 1847; Polyak 1964",
         lambda top, beta: 2 / top,
         lambda turn, beta: (1 - turn, 0 * turn),
     ),
     "heavy ball": Law(
-        "heavy ball",
         "2(1+β)/L",
         "Polyak 1964",
         lambda top, beta: 2 * (1 + beta) / top,
         lambda turn, beta: (1 + beta - turn, -beta + 0 * turn),
     ),
     "Nesterov": Law(
-        "Nesterov",
         "(2+2β)/((1+2β)L)",
         "Nesterov 1983; Cohen et al. 2021, appendix B",
         lambda top, beta: (2 + 2 * beta) / ((1 + 2 * beta) * top),

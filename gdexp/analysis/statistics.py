@@ -47,7 +47,8 @@ def success(point: np.ndarray, points: int, spent: np.ndarray, reached: np.ndarr
     The expected running time is what restarting until a success costs: evaluations of all runs over
     the number of successes (Hansen et al., COCO, Optimization Methods and Software 36 (2021) 114).
     Its interval is that of a ratio of sums, on a logarithmic scale (Cochran, Sampling Techniques,
-    1977, ch. 6).
+    1977, ch. 6); where nothing succeeds it begins at what the largest share that is likely would
+    cost, and one run has none: 0 to infinity.
 
     Args:
       point: of each run [N].
@@ -63,11 +64,11 @@ def success(point: np.ndarray, points: int, spent: np.ndarray, reached: np.ndarr
     with np.errstate(divide="ignore", invalid="ignore"):
         expected = np.where(runs > 0, total / won, np.nan)
         rest = np.square(spent - np.where(won > 0, total / won, 0)[point] * reached)
-        wide = Z * np.sqrt(np.bincount(point, rest, points) * runs / np.maximum(runs - 1, 1))
-        factor = np.where(won > 0, np.exp(wide / total), 1)
-        return Success(
-            runs, won, won / runs, low, high, expected, expected / factor, expected * factor
-        )
+        wide = Z * np.sqrt(np.bincount(point, rest, points) * runs / (runs - 1)) / total
+        # one run says nothing of how much they differ, nor do failures alone of the largest
+        factor = np.where((won > 0) & (runs > 1), np.exp(wide), np.inf)
+        least = np.where(won > 0, expected / factor, total / (runs * high))
+        return Success(runs, won, won / runs, low, high, expected, least, expected * factor)
 
 
 class Distribution(NamedTuple):
@@ -89,7 +90,7 @@ def distribution(cost: np.ndarray, reached: np.ndarray) -> Distribution:
       reached: which runs succeeded [N].
     """
     values, times = np.unique(cost[reached], return_counts=True)
-    upto = np.cumsum(times)
+    values, upto = np.append(0, values), np.append(0, np.cumsum(times))  # it begins at none
     return Distribution(values, upto / max(len(cost), 1), *wilson(upto, len(cost)))
 
 
@@ -110,6 +111,28 @@ def quantiles(
     return np.where(runs[:, None] > 0, ordered[first[:, None] + place], np.nan)
 
 
+def cost_of_reaching(step: np.ndarray, steps: np.ndarray, spent: np.ndarray) -> np.ndarray:
+    """Evaluations up to a target, or all of a run that never reached it.
+
+    Of a line search it is not known how many came before: then all are counted, which is never too
+    few.
+
+    Args:
+      step: at which each run reached it; negative: never.
+      steps: that each run took.
+      spent: evaluations that each run made.
+    """
+    return np.where((step >= 0) & (spent == steps + 1), step + 1, spent)
+
+
+def ratios(cost: np.ndarray) -> np.ndarray:
+    """How many times the least cost of any solver each takes [S, P]; inf where it does not solve a
+    problem, or nobody does."""
+    with np.errstate(invalid="ignore"):
+        times = cost / cost.min(axis=0)
+    return np.where(np.isfinite(times), times, np.inf)
+
+
 def profile(cost: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     """Performance profiles: the share of problems [S, K] that each of S solvers solves at no more
     than `ratio` [K] times the least cost of any (Dolan and Moré, Math. Prog. 91 (2002) 201).
@@ -118,7 +141,4 @@ def profile(cost: np.ndarray, ratio: np.ndarray) -> np.ndarray:
       cost: of each solver on each problem [S, P]; inf where it does not solve it.
       ratio: at which to tell [K]. A problem that nobody solves counts, as one nobody solves.
     """
-    with np.errstate(invalid="ignore"):
-        times = cost / cost.min(axis=0)  # inf / inf: nobody
-    within = np.where(np.isfinite(times), times, np.inf)[:, :, None] <= ratio
-    return within.mean(axis=1)
+    return (ratios(cost)[:, :, None] <= ratio).mean(axis=1)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gdexp.analysis import thresholds
-from gdexp.analysis.statistics import wilson
+from gdexp.analysis.statistics import cost_of_reaching, wilson
 from gdexp.base import Ends, Outcome, Reason
 from gdexp.plan import LEARNING_RATE, Group, Plan
 
@@ -58,11 +58,11 @@ class GroupTally:
     def _count_targets(self, ends: Ends) -> None:
         if self.reached is None:
             self.reached, self.spent = np.zeros((2, len(self.targets)), int)
-        came, spent = ends.reached >= 0, ends.evaluations[:, None].astype(np.int64)
-        # what came before a target is not known of a line search: then all is counted
-        plain = spent == ends.steps[:, None] + 1
-        self.reached += came.sum(axis=0)
-        self.spent += np.where(came & plain, ends.reached + 1, spent).sum(axis=0)
+        spent = cost_of_reaching(
+            ends.reached, ends.steps[:, None], ends.evaluations[:, None].astype(np.int64)
+        )
+        self.reached += (ends.reached >= 0).sum(axis=0)
+        self.spent += spent.sum(axis=0)
 
     def _best(self, runs: np.ndarray, ends: Ends) -> None:
         """Keeps the best end among runs that did not diverge; the first run of equals."""

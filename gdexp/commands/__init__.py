@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gdexp.base import UsageError, nearest
+
+if TYPE_CHECKING:
+    from gdexp.results import Results
 
 ROOTS = ("outputs", "multirun")  # where Hydra writes
 
@@ -18,19 +21,23 @@ def refusal(error: BaseException | str) -> int:
     return 2
 
 
-def directory_and_words(
+def asked(
     arguments: Sequence[str], known: Collection[str] | None
-) -> tuple[Path, dict[str, str]]:
-    """`[DIR] [KEY=VALUE ...]`: the output directory, by default the newest here, and the words.
+) -> tuple[Results, dict[str, str]]:
+    """`[DIR] [KEY=VALUE ...] [--allow-code]`: the results, by default the newest, and the words.
 
     Args:
       arguments: behind a command's name.
       known: the keys there are; None: any.
 
     Raises:
-      UsageError: a word is neither, or there is no directory.
+      UsageError: a word is none of these, or there is no directory.
     """
+    allow = "--allow-code" in arguments
+    arguments = [word for word in arguments if word != "--allow-code"]
     folders = [word for word in arguments if "=" not in word]
+    if flags := [word for word in folders if word.startswith("-")]:
+        raise UsageError(f"there is no flag {flags[0]}: type --allow-code, or KEY=VALUE")
     words = dict(word.split("=", 1) for word in arguments if "=" in word)
     if len(folders) > 1:
         raise UsageError(f"one folder is enough, and {folders[1]!r} is another")
@@ -38,11 +45,13 @@ def directory_and_words(
         if known is not None and key not in known:
             hint = nearest(key, known) or f": type one of {', '.join(known)}"
             raise UsageError(f"there is no key {key!r}{hint}")
-    return Path(folders[0]) if folders else newest(), words
+    from gdexp.results import load  # late: `list` needs none of it
+
+    return load(Path(folders[0]) if folders else newest(), allow_code=allow), words
 
 
 def newest() -> Path:
-    """The output directory that was begun last below the working directory.
+    """The output directory that was written last below the working directory.
 
     Raises:
       UsageError: there is none.

@@ -10,19 +10,18 @@ from typing import Any
 
 from gdexp import engine, plan, zooming
 from gdexp.base import UsageError
-from gdexp.commands import directory_and_words, run
+from gdexp.commands import asked, run
 from gdexp.config.values import number, whole
-from gdexp.results import load
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs the window as a sweep of its own, into a new folder."""
-    directory, words = directory_and_words(arguments, None)
+    found, words = asked(arguments, None)
     num = whole("num", words.pop("num"), low=1) if "num" in words else None
     if not words:
         raise UsageError("a zoom needs a window: type learning_rate=0.2:0.3, or x0_0=-1:1")
     window = {key: _ends(key, word) for key, word in words.items()}
-    experiment = zooming.experiment(load(directory), window, num)
+    experiment = zooming.experiment(found, window, num)
     planned = plan.make(experiment)
     engine.check(experiment, planned)
     print(f"{planned.count:,} further runs")

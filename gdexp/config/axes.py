@@ -156,7 +156,10 @@ def rows(key: str, value: Any) -> Any:
         value = value.tolist()
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise UsageError(f"{key}={shown(value)}: type {key}=[0,1], or two directions")
-    return [bound(key, row) for row in value]
+    found = [bound(key, row) for row in value]
+    if len({np.shape(row) for row in found}) > 1:
+        raise UsageError(f"{key}={shown(value)}: type two numbers, or two directions of one length")
+    return found
 
 
 def _is_number(value: Any) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import os
+import pkgutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,3 +132,10 @@ def cards() -> dict[tuple[str, str], dict[str, Any]]:
     for group, kinds in (("start", start_samplers()), ("schedule", schedule_kinds())):
         found |= {(group, n): {"name": n, **base.card_of(c)} for n, c in kinds.items()}
     return found
+
+
+@functools.cache
+def metrics() -> tuple[str, ...]:
+    """Metrics of a recorded state: the files there are, none of which is imported."""
+    folder = importlib.util.find_spec("gdexp.metrics").submodule_search_locations
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(folder)))

@@ -11,7 +11,7 @@ import numpy as np
 from gdexp.base import Objective, UsageError, nearest, numbers_of
 from gdexp.config import axes, cards, catalogue
 from gdexp.config.values import axis, draw, flag, number, shown, whole
-from gdexp.experiment import METRICS, Card, Experiment, Stop, Store, Trace, Wandb, run_columns
+from gdexp.experiment import Card, Experiment, Stop, Store, Trace, Wandb, run_columns
 from gdexp.starts import Start
 
 SECTIONS = (
@@ -186,8 +186,8 @@ def _metrics(given: Any) -> tuple[str, ...]:
     if not isinstance(given, Sequence):
         raise UsageError(f"trace.metrics={shown(given)}: type trace.metrics=[sharpness]")
     for name in given:
-        if name not in METRICS:
-            hint = nearest(str(name), METRICS) or f": type some of {', '.join(METRICS)}"
+        if name not in (known := catalogue.metrics()):
+            hint = nearest(str(name), known) or f": type some of {', '.join(known)}"
             raise UsageError(f"there is no metric {shown(name)}{hint}")
     return tuple(dict.fromkeys(given))
 

@@ -12,8 +12,8 @@ from gdexp.analysis import curves
 from gdexp.analysis.curves import QUANTILES
 from gdexp.base import Ends
 from gdexp.engine import Engine
-from gdexp.followup.probes import spread
 from gdexp.plan import Group
+from gdexp.random import spread
 
 POINTS = 64  # of a group's axes, at most, whose curves are told
 LEAST = 16  # runs of each, where there are as many

@@ -63,9 +63,3 @@ class Probes:
             self._engine = self._engine.with_plan(planned)
         # every point with every number, of which only those are run that belong together
         return self._engine.trace(np.arange(count) * (count + 1), steps)
-
-
-def spread(count: int, most: int) -> np.ndarray:
-    """At most `most` of `count` places, one chosen at random in each of as many equal stretches."""
-    edges = np.linspace(0, count, min(most, count) + 1).astype(np.int64)
-    return np.random.default_rng(0).integers(edges[:-1], edges[1:])

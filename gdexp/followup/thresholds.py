@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,32 +14,19 @@ from gdexp.analysis.counts import OUTCOMES, Tiles, outcomes
 from gdexp.base import Outcome, Path, UsageError
 from gdexp.curvature import Curvature
 from gdexp.experiment import Experiment
-from gdexp.followup.probes import Probes, spread
-from gdexp.followup.verdicts import FLOOR, STEPS, converges, evenly, returns
+from gdexp.followup.cases import Case, Cases, Minimum
+from gdexp.followup.probes import Probes
+from gdexp.followup.verdicts import STEPS, converges, evenly, returns
 from gdexp.plan import LEARNING_RATE, Group, Plan
+from gdexp.random import spread
 
 STARTS = 64  # of a sweep's, at most, from which it is told where most no longer converge
 MINIMA = 16  # of an objective, at most: those at which most runs ended
-BESIDE = 1e-5  # of 1 + ‖x‖: how far from a minimum a run begins, so that all is linear to 1e-10
+BESIDE = 1e-5  # of 1 + ‖x‖: how far from a minimum a run comes, so that all is linear to 1e-10
+ROUNDING = 1e-11  # of the gradient norm there
 SOMEWHAT = 1e-3  # the same, where it is seen how fast it comes back: what counts is the later part
 FINEST = 1e-9  # precision of a threshold: rounding is not far below
 AROUND = 0.55, 1.7  # of theory's threshold: the first bracket, in whose middle theory is not
-
-
-class Minimum(NamedTuple):
-    """A point at which runs stay: a minimum, or under maximisation a maximum."""
-
-    number: int  # minimum_id
-    x: np.ndarray  # [D]
-    eigenvalues: np.ndarray  # [E] of the Hessian of what is minimised
-
-
-class Case(NamedTuple):
-    """A threshold to be found: numbers [V] of its runs, those of an axis by their KEY."""
-
-    numbers: np.ndarray  # [S, V] for each of its starts
-    keys: dict[str, float]
-    minimum: Minimum | None = None  # near which; None: from the starts of the sweep
 
 
 def find(
@@ -50,8 +36,9 @@ def find(
     tried: np.ndarray,
     minima: Sequence[Minimum],
     precision: float,
-) -> tuple[list[dict[str, Any]], int]:
-    """The thresholds of a group, a row each, and how many runs it took to find them.
+) -> tuple[list[dict[str, Any]], int, list[str]]:
+    """The thresholds of a group, a row each, how many runs it took to find them, and what is left
+    out.
 
     Args:
       experiment: of the sweep.
@@ -62,12 +49,13 @@ def find(
       precision: relative, of a threshold.
     """
     axis = group.rate_axis
-    zipped = axis is not None and len(group.axes[axis].keys) > 1
-    if zipped or LEARNING_RATE not in group.names:
-        return [], 0
+    if LEARNING_RATE not in group.names:
+        return [], 0, ["it has no learning rate"]
+    if axis is not None and len(group.axes[axis].keys) > 1:
+        return [], 0, ["its learning rate advances together with other numbers"]
     found = _Finder(experiment, group, precision)
     rows = [*found.from_starts(converged, tried), *found.at_minima(minima)]
-    return rows, found.probes.runs
+    return rows, found.probes.runs, found.left_out
 
 
 class _Finder:
@@ -75,61 +63,33 @@ class _Finder:
 
     def __init__(self, experiment: Experiment, group: Group, precision: float):
         self.group, self.precision = group, precision
+        self.left_out: list[str] = []
         self.probes = Probes(experiment, group, max_steps=STEPS)
         self.close = Probes(experiment, group, max_steps=STEPS, grad_tol=0, f_tol=None)
-        self.rate = self.probes.names.index(LEARNING_RATE)
-        self.axes = [i for i in range(len(group.axes)) if i != group.rate_axis]
+        self.cases = Cases(group, self.probes.names)
         self.sign = experiment.sign
         plain = experiment.schedule.name == "constant"
         card = group.optimizer
         self.law = stability.law(card.name, card.structure, card.numbers) if plain else None
 
-    def _points(self) -> Iterator[tuple[int, ...]]:
-        """Every point of the axes but the learning rate's, at that one's first value."""
-        lengths = [axis.values.shape[1] for axis in self.group.axes]
-        for place in itertools.product(*(range(lengths[i]) for i in self.axes)):
-            point = [0] * len(lengths)
-            for i, at in zip(self.axes, place, strict=True):
-                point[i] = at
-            yield tuple(point)
-
-    def _case(
-        self, point: tuple[int, ...], starts: np.ndarray, minimum: Minimum | None = None
-    ) -> Case:
-        first = self.group.number((*point, 0, 0))
-        runs = first + starts * self.group.replicates
-        own = self.group.numbers(runs)
-        places = [
-            self.group.varied.index(name) if name in self.group.varied else None
-            for name in self.probes.names
-        ]
-        default = dict(zip(self.group.names, self.group.defaults, strict=True))
-        numbers = np.stack(
-            [
-                np.full(len(runs), default[name]) if place is None else own[:, place]
-                for name, place in zip(self.probes.names, places, strict=True)
-            ],
-            axis=1,
-        )
-        keys = {
-            key: float(self.group.axes[i].values[j, point[i]])
-            for i in self.axes
-            for j, key in enumerate(self.group.axes[i].keys)
-        }
-        return Case(numbers, keys, minimum)
-
     def from_starts(self, converged: np.ndarray, tried: np.ndarray) -> Iterator[dict[str, Any]]:
         """Where most runs from the starts of the sweep no longer converge."""
         if self.group.rate_axis is None:
+            self.left_out.append("from the starts: the sweep has no axis of learning rates")
             return
         [rates] = self.group.axes[self.group.rate_axis].values
         cases, brackets = [], []
-        for point in self._points():
+        for point in self.cases.points():
             along = list(point)
             along[self.group.rate_axis] = slice(None)
             ran, fine = tried[tuple(along)], converged[tuple(along)]
-            if bracket := thresholds.turn(rates, ran - fine, ran):
-                cases.append(self._case(point, spread(self.group.starts, STARTS)))
+            bracket = thresholds.turn(rates, ran - fine, ran)
+            if bracket is None:
+                self.left_out.append(
+                    "from the starts: most runs converge at no rate, or still at the last"
+                )
+            else:
+                cases.append(self.cases.at(point, spread(self.group.starts, STARTS)))
                 brackets.append(bracket)
         if not cases:
             return
@@ -139,7 +99,7 @@ class _Finder:
 
         def lost(case, rate):
             x = np.tile(starts, (len(case), 1))
-            numbers = self._numbers([cases[i] for i in case], rate)
+            numbers = self.cases.numbers([cases[i] for i in case], rate)
             kept = [converges(path) for path in self.probes.paths(x, numbers, evenly())]
             return 2 * np.reshape(kept, (len(case), -1)).sum(axis=1) <= len(starts)
 
@@ -151,52 +111,61 @@ class _Finder:
     def at_minima(self, minima: Sequence[Minimum]) -> Iterator[dict[str, Any]]:
         """Up to which rate a run that begins beside a minimum comes back to it."""
         drawn = any(number != LEARNING_RATE for number, _ in self.group.draws.values())
-        if self.law is None or drawn or any(room == "objective" for room, _ in self.group.varied):
-            return
-        cases = [self._case(p, np.zeros(1, int), m) for m in minima for p in self._points()]
+        own = any(room == "objective" for room, _ in self.group.varied)
+        for holds, why in (
+            (self.law is None, "there is no linear theory of it, or it follows a schedule"),
+            (drawn, "numbers are drawn"),
+            (own, "numbers of the objective itself vary"),
+            (not minima, "no run ended at one"),
+        ):
+            if holds:
+                self.left_out.append(f"at minima: {why}")
+                return
+        minima = sorted(minima, key=lambda minimum: minimum.number)
+        cases = [self.cases.at(p, np.zeros(1, int), m) for m in minima for p in self.cases.points()]
+        cases = [case for case in cases if 0 <= self._momentum(case) < 1]  # no theory beyond
         if not cases:
             return
-        beside, mixed = self._beside(minima)
+        beside, mixed = self._beside(cases)
         brackets = np.array([self._predicted(case) * np.array(AROUND) for case in cases])
-        place = np.array([minima.index(case.minimum) for case in cases])
 
         def lost(case, rate):
-            numbers = self._numbers([cases[i] for i in case], rate)
-            paths = self.close.paths(beside[place[case]], numbers, evenly())
+            numbers = self.cases.numbers([cases[i] for i in case], rate)
+            paths = self.close.paths(beside[case], numbers, evenly())
+            each = zip((cases[i] for i in case), paths, strict=True)
             return np.array(
-                [not returns(p, cases[i].minimum.x) for i, p in zip(case, paths, strict=True)]
+                [not returns(path, of.minimum.x, self._overshoot(of)) for of, path in each], bool
             )
 
         low, high = thresholds.narrow(lost, *brackets.T, self.precision)
         rates = np.where(np.isfinite(low), low, brackets[:, 0]) / 3
-        numbers = self._numbers(cases, rates)
+        numbers = self.cases.numbers(cases, rates)
         spaced = np.unique(np.geomspace(1, STEPS, 96).astype(int))
-        paths = list(self.close.paths(mixed[place], numbers, spaced))
+        paths = list(self.close.paths(mixed, numbers, spaced))
         self.probes.runs += self.close.runs
         for case, path, rate, *bracket in zip(cases, paths, rates, low, high, strict=True):
             yield self._row(case, bracket) | self._speed(case, path, rate)
 
-    def _beside(self, minima: Sequence[Minimum]) -> tuple[np.ndarray, np.ndarray]:
-        """Points beside minima: along the largest curvature, and along all of them."""
-        x = np.array([minimum.x for minimum in minima])
+    def _beside(self, cases: Sequence[Case]) -> tuple[np.ndarray, np.ndarray]:
+        """Points beside the minima of cases: along the largest curvature, and along all of them."""
+        x = np.array([case.minimum.x for case in cases])
+        nearer = np.array([self._overshoot(case) for case in cases])[:, None]
         curvature = Curvature(lambda x, _: self.sign * self.group.objective(x))
         size = 1 + np.linalg.norm(x, axis=1)[:, None]
         some = np.random.default_rng(0).normal(size=x.shape)
         some /= np.linalg.norm(some, axis=1)[:, None]
         steepest = curvature.steepest(x, np.empty((len(x), 0)))
-        return x + BESIDE * size * steepest, x + SOMEWHAT * size * some
-
-    def _numbers(self, cases: Sequence[Case], rates: np.ndarray) -> np.ndarray:
-        """The numbers of the runs of some cases, each at a learning rate of its own."""
-        each = [case.numbers.copy() for case in cases]
-        for numbers, rate in zip(each, rates, strict=True):
-            numbers[:, self.rate] = rate
-        return np.concatenate(each)
+        return x + BESIDE / nearer * size * steepest, x + SOMEWHAT * size * some
 
     def _momentum(self, case: Case) -> float:
         if ("optimizer", "momentum") in self.probes.names:
             return float(case.numbers[0, self.probes.names.index(("optimizer", "momentum"))])
         return self.group.optimizer.numbers.get("momentum", 0.0)
+
+    def _overshoot(self, case: Case) -> float:
+        """From rest at the threshold heavy ball comes to (1 + β) / (1 − β) times where it began."""
+        beta = self._momentum(case)
+        return (1 + beta) / (1 - beta)
 
     def _predicted(self, case: Case) -> float:
         return self.law.threshold(case.minimum.eigenvalues.max(), self._momentum(case))
@@ -226,7 +195,7 @@ class _Finder:
         size = path.grad_norm / path.grad_norm[0]
         return {
             "rate_at": float(rate),
-            "rate": stability.observed_rate(path.step, size, FLOOR * BESIDE / SOMEWHAT),
+            "rate": stability.observed_rate(path.step, size, ROUNDING),
             "rate_theory": stability.rate(law, rate, beta, case.minimum.eigenvalues),
         }
 
@@ -245,14 +214,17 @@ def table(
     """
     if not FINEST <= precision < 1:
         raise UsageError(f"precision={precision:g}: give a number from {FINEST:g} to below 1")
-    counts, rows, runs = outcomes(tiles), [], 0
+    counts, rows, runs, notes = outcomes(tiles), [], 0, []
     for group in plan.groups:
         if group.index not in counts:
             continue
         tried = counts[group.index].sum(axis=-1)
         converged = counts[group.index][..., OUTCOMES.index(Outcome.CONVERGED)]
         ends = [] if minima is None else _minima(experiment, group, minima)
-        new, made = find(experiment, group, converged, tried, ends, precision)
+        new, made, left = find(experiment, group, converged, tried, ends[:MINIMA], precision)
+        if len(ends) > MINIMA:
+            left.append(f"at minima: only the {MINIMA} of {len(ends)} to which most runs came")
+        notes += [f"{group.objective_name} × {group.optimizer.name}, {why}" for why in left]
         rows, runs = rows + new, runs + made
     reals = ("learning_rate", "low", "high", "theory", "rate_at", "rate", "rate_theory")
     types = {
@@ -264,23 +236,23 @@ def table(
         **dict.fromkeys(reals[4:], pa.float64()),
     }
     told = {"further_runs": str(runs), "precision": repr(precision)}
+    told["left_out"] = "\n".join(dict.fromkeys(notes))
     return pa.Table.from_pylist(rows, pa.schema(list(types.items()), told))
 
 
 def _minima(experiment: Experiment, group: Group, minima: pa.Table) -> list[Minimum]:
-    """Where most runs of a group's objective ended and stay: at most MINIMA."""
+    """Where runs of a group's objective ended and stay, most runs first."""
     stays = "minimum" if experiment.sign > 0 else "maximum"
     rows = [
         row
         for row in minima.to_pylist()
         if row["objective"] == group.objective_name and row["kind"] == stays
     ]
-    rows = sorted(rows, key=lambda row: (-row["runs"], row["minimum_id"]))[:MINIMA]
     return [
         Minimum(
             row["minimum_id"],
             np.array(row["x"]),
             experiment.sign * np.array(row["eigenvalues"]),
         )
-        for row in sorted(rows, key=lambda row: row["minimum_id"])
+        for row in sorted(rows, key=lambda row: (-row["runs"], row["minimum_id"]))
     ]

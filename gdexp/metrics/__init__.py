@@ -1,23 +1,23 @@
 """What is told of each recorded state beside f and the gradient: `trace.metrics=[NAME, ...]`.
 
+A metric is a file here, NAME.py, with a function NAME from a `Walk` to a number for each state.
 Curvature is that of what is minimised (of −f under maximisation), in float64 whatever the sweep's
 dtype; above 64 dimensions by products of the Hessian with vectors (Lanczos). A metric that a state
-does not have is NaN.
+does not have is NaN, and null in a table.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from gdexp import program
-from gdexp.analysis import stability
 from gdexp.base import Path
 from gdexp.curvature import Curvature, of_objective
 from gdexp.experiment import Experiment
-from gdexp.plan import LEARNING_RATE, Group
+from gdexp.plan import Group
 
 
 class Walk:
@@ -26,58 +26,29 @@ class Walk:
     Attributes:
       step: [K] rising.
       x: [K, D] float64.
+      numbers: (room, name) -> value: all that the run holds.
+      own: those of the objective that vary [K, V], for `curvature`.
     """
 
     def __init__(self, experiment: Experiment, group: Group, curvature: Curvature, path: Path):
         self.step, self.x = path.step, path.x.astype(np.float64)
         own = group.numbers(np.array([path.run]))
         held = dict(zip(group.names, group.defaults, strict=True))
-        self._numbers = held | dict(zip(group.varied, own[0], strict=True))
+        self.numbers = held | dict(zip(group.varied, own[0], strict=True))
         places = [i for i, (room, _) in enumerate(group.varied) if room == "objective"]
-        self._own = own[:, places].repeat(len(self.x), 0)
-        self._experiment, self._group, self._curvature = experiment, group, curvature
+        self.own = own[:, places].repeat(len(self.x), 0)
+        self.experiment, self.group, self.curvature = experiment, group, curvature
 
     @functools.cached_property
     def eigenvalues(self) -> np.ndarray:
         """Of the Hessian [K, E], rising: all, or the least and the largest."""
-        found = self._curvature.eigenvalues(self.x, self._own)
-        return np.sort(self._experiment.sign * found, axis=1)
-
-    def along_gradient(self) -> np.ndarray:
-        """The curvature along the gradient [K]."""
-        return self._experiment.sign * self._curvature.along_gradient(self.x, self._own)
-
-    def updates(self) -> np.ndarray:
-        """The length of the update from each state [K]; NaN where the next is not recorded."""
-        found = np.full(len(self.x), np.nan)
-        found[:-1] = np.linalg.norm(np.diff(self.x, axis=0), axis=1)
-        found[:-1][np.diff(self.step) != 1] = np.nan
-        return found
-
-    def limits(self) -> np.ndarray:
-        """The curvature up to which gradient descent is stable at each step [K], by its law."""
-        card = self._group.optimizer
-        law = stability.law(card.name, card.structure, card.numbers)
-        if law is None:
-            return np.full(len(self.x), np.nan)
-        rate = self._numbers[LEARNING_RATE] * program.factors(
-            self._group.schedule,
-            {name: self._numbers["schedule", name] for name in self._group.schedule.numbers},
-            self.step,
-        )
-        # a threshold goes as 1/L: so that for the curvature is that for the rate at L = 1
-        with np.errstate(divide="ignore"):
-            return law.threshold(1.0, self._numbers.get(("optimizer", "momentum"), 0.0)) / rate
+        found = self.curvature.eigenvalues(self.x, self.own)
+        return np.sort(self.experiment.sign * found, axis=1)
 
 
-METRICS: dict[str, Callable[[Walk], np.ndarray]] = {
-    "sharpness": lambda walk: walk.eigenvalues[:, -1],
-    "least_eigenvalue": lambda walk: walk.eigenvalues[:, 0],
-    "gradient_sharpness": Walk.along_gradient,
-    "stability_limit": Walk.limits,
-    "update_norm": Walk.updates,
-    "distance": lambda walk: np.linalg.norm(walk.x - walk.x[0], axis=1),
-}
+def metric(name: str) -> Callable[[Walk], np.ndarray]:
+    """The function of a metric."""
+    return getattr(importlib.import_module(f"{__name__}.{name}"), name)
 
 
 def steps(every: int, most: int, names: Sequence[str]) -> int | list[int]:
@@ -96,7 +67,7 @@ def of(
     curvature = of_objective(group.objective, names)
     for path in paths:
         walk = Walk(experiment, group, curvature, path)
-        found = {name: METRICS[name](walk) for name in asked.metrics}
+        found = {name: metric(name)(walk) for name in asked.metrics}
         last = len(path.step) - 1
         kept = (path.step % asked.every == 0) | (np.arange(len(path.step)) == last)
         thin = path._replace(
