@@ -50,6 +50,13 @@ class Answers(abc.ABC):
 
         Raises:
           UsageError: the precision is beyond what float64 tells, or runs have no outcomes.
+
+        Example:
+          >>> import gdexp
+          >>> found = gdexp.sweep("parabola", grid={"learning_rate": [0.1]})
+          >>> [row] = found.thresholds(precision=1e-3).to_pylist()
+          >>> round(row["learning_rate"], 2), row["theory"], row["formula"]
+          (1.0, 1.0, '2/L')
         """
         from gdexp.followup import thresholds  # late: it descends
 
@@ -76,6 +83,12 @@ class Answers(abc.ABC):
 
         Raises:
           UsageError: the target is not in `stop.targets`, or a column was not kept.
+
+        Example:
+          >>> import gdexp
+          >>> found = gdexp.sweep("parabola", grid={"learning_rate": [0.1, 1.5]})
+          >>> found.success()["share"].to_pylist()
+          [1.0, 0.0]
         """
         rows = [row for some in self._tried(target) for row in race.success_rows(some, target)]
         return frames.from_rows(rows, self.plan.keys)
@@ -93,6 +106,13 @@ class Answers(abc.ABC):
 
         Raises:
           UsageError: as `success`, or there is one start.
+
+        Example:
+          >>> import gdexp
+          >>> rates = {"learning_rate": [0.01, 0.1]}
+          >>> both = gdexp.sweep("paraboloid", optimizer=["sgd", "adam"], grid=rates, start="grid")
+          >>> both.race().select(["optimizer", "learning_rate", "rank"]).to_pylist()[0]
+          {'optimizer': 'sgd', 'learning_rate': 0.1, 'rank': 1}
         """
         rows = [race.race_row(some, self._sign, target) for some in self._judged(target, budget)]
         return frames.from_rows(race.ranked(rows, self._sign), self.plan.keys)
@@ -154,6 +174,13 @@ class Answers(abc.ABC):
 
         Raises:
           UsageError: there is no such axis or value, or a column was not kept.
+
+        Example:
+          >>> import gdexp
+          >>> grid = {"learning_rate": [0.1, 1.5], "momentum": [0.0, 0.5]}
+          >>> shown = gdexp.sweep("parabola", grid=grid).map("learning_rate", "momentum")
+          >>> [[shown.names[place] for place in row] for row in shown.value]
+          [['converged', 'diverged'], ['converged', 'cycling']]
         """
         group = self._group(objective, optimizer)
         names = maps.columns(value)

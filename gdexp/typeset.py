@@ -45,6 +45,13 @@ def write(table: pa.Table, form: str, digits: int = 6) -> str:
 
     Raises:
       UsageError: there is no such form.
+
+    Example:
+      >>> import pyarrow
+      >>> print(write(pyarrow.table({"optimizer": ["sgd"], "share": [0.5]}), "markdown"), end="")
+      | optimizer | share |
+      | --- | --: |
+      | sgd | 0.5 |
     """
     forms = {"markdown": _markdown, "latex": _latex}
     if form not in forms:

@@ -138,3 +138,23 @@ def test_of_a_hundred_thousand_runs_none_is_called_what_it_is_not(name, rate):
     arrived = frame["outcome"].isin(["converged", "stalled"])
     if name != "beale":  # on its plains no update moves a run, and no stationary point is near
         assert (frame["kind"][arrived] != "unresolved").mean() > 0.99
+
+
+@pytest.mark.parametrize(
+    ("objective", "num", "minima"),
+    [
+        ("six_hump_camel", 16, 6),
+        ("styblinski_tang", 8, 4),
+        pytest.param("rastrigin", 64, 121, marks=pytest.mark.slow),
+    ],
+)
+def test_a_sweep_finds_all_the_minima_there_are(objective, num, minima):
+    found = gdexp.sweep(
+        objective,
+        optimizer={"sgd": {"learning_rate": 0.002}},
+        start={"grid": num},
+        stop_max_steps=4000,
+    )
+    kinds = found.minima["kind"].to_pylist()
+    assert kinds.count("minimum") == minima
+    assert found.summary["stationary"][objective]["minima"] == minima

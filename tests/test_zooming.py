@@ -61,6 +61,26 @@ def test_what_is_no_axis_is_said(coarse):
         gdexp.zoom(coarse, {"x0_2": (0, 1)})
 
 
+def test_no_axis_moves_that_was_not_named(coarse):
+    two = gdexp.sweep(["himmelblau", "griewank"], start={"grid": 4}, stop_max_steps=2)
+    with pytest.raises(UsageError, match="domains of their own"):
+        gdexp.zoom(two, {"x0_0": (-1, 1)})
+    with pytest.raises(UsageError, match="give it two ends"):
+        gdexp.zoom(coarse, {"x0_0": 0.5})
+
+
+def test_a_file_that_has_changed_is_not_run(tmp_path):
+    from gdexp import api, job
+
+    code = tmp_path / "mine.py"
+    code.write_text("def f(x):\n    return (x * x).sum()\n")
+    card = {"file": {"path": f"{code}:f", "dim": 2}}
+    job.run(api.experiment(card, grid={"learning_rate": [0.1, 0.2]}), tmp_path / "sweep")
+    code.write_text("def f(x):\n    return (x * x).sum() * 2\n")
+    with pytest.raises(UsageError, match="has changed since the sweep"):
+        gdexp.load(tmp_path / "sweep", allow_code=True).race()
+
+
 def test_a_callable_is_zoomed_into_and_code_of_others_is_not_run(tmp_path):
     found = gdexp.sweep(lambda x, y: x**2 + y**2, grid={"learning_rate": [0.1, 0.2, 0.3]})
     assert gdexp.zoom(found, {"learning_rate": (0.1, 0.2)}, num=5).manifest["runs"] == 5

@@ -34,9 +34,10 @@ def test_a_place_shows_its_run(found, value):
             assert told == (row.outcome == "converged")
         elif shown.names:
             assert shown.names[told] == getattr(row, value)
+        elif value == "minimum_id":
+            assert told == (-1 if np.isnan(row.minimum_id) else row.minimum_id)
         else:
-            wanted = float(getattr(row, value))
-            assert told == wanted or (np.isnan(told) and np.isnan(wanted))
+            assert told == float(getattr(row, value))
 
 
 def test_what_shares_a_place_is_a_median_a_share_or_the_commonest(found):
@@ -52,6 +53,17 @@ def test_what_shares_a_place_is_a_median_a_share_or_the_commonest(found):
         assert share.value[place] == pytest.approx((rows.outcome == "converged").mean())
         counts = rows.outcome.value_counts()
         assert counts[common.names[common.value[place]]] == counts.max()
+
+
+def test_identities_are_never_averaged(found):
+    shown = found.map("x0_0", "x0_1", "minimum_id")  # four runs a place, with minima 0 to 3
+    assert shown.value.dtype.kind == "i" and set(np.unique(shown.value)) <= {-1, 0, 1, 2, 3}
+    frame = found.to_pandas()
+    at = frame[(frame.start == 17)].minimum_id.dropna().astype(int)
+    counts = at.value_counts()
+    best = counts[counts == counts.max()].index.min() if len(at) else -1
+    j, i = divmod(17, 12)  # the last coordinate is the fastest
+    assert shown.value[i, j] == best
 
 
 def test_an_xarray_has_the_axes_for_dimensions(found):
@@ -127,6 +139,21 @@ def test_a_fractal_is_told_from_a_line():
     found = boxes.boundary(newton(512))
     assert found.low > 1.3 and found.high < 1.55
     assert found.verdict.startswith("fractal")
+
+
+def test_places_without_a_value_are_one_region():
+    holes = np.where((X - 250) ** 2 + (Y - 260) ** 2 < 180**2, 1.0, np.nan)
+    assert boxes.boundary(holes)[:4] == boxes.boundary(np.isnan(holes))[:4]
+    with pytest.raises(UsageError, match="one region"):
+        boxes.boundary(np.full((80, 80), np.nan))
+
+
+@pytest.mark.parametrize("width", [0.02, 0.04, 0.1])
+@pytest.mark.parametrize("angle", [0.0, 0.3, 0.7])
+def test_smooth_lines_close_to_each_other_are_called_no_fractal(width, angle):
+    across = (X * np.cos(angle) + Y * np.sin(angle)) / N
+    found = boxes.boundary((across > 0.5) & (across < 0.5 + width))
+    assert not found.verdict.startswith("fractal")
 
 
 def test_counts_are_of_boxes_that_cover():

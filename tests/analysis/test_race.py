@@ -94,12 +94,12 @@ def test_a_budget_makes_what_takes_longer_a_failure(found):
 def test_distributions_rise_to_the_share_of_the_race(found):
     table = found.distribution(1.0).to_pandas()
     for key, rows in table.groupby(["objective", "optimizer"]):
-        assert rows.share.is_monotonic_increasing and rows.evaluations.is_monotonic_increasing
-        [row] = [
-            r
-            for r in found.race(1.0).to_pylist()
-            if (r["objective"], r["optimizer"]) == key and r["reached"]
-        ]
+        assert (
+            rows.share.iloc[0] == 0
+            and rows.share.is_monotonic_increasing
+            and rows.evaluations.is_monotonic_increasing
+        )
+        [row] = [r for r in found.race(1.0).to_pylist() if (r["objective"], r["optimizer"]) == key]
         assert rows.share.iloc[-1] == row["share"]
 
 
@@ -131,6 +131,17 @@ def test_what_is_missing_is_named(found):
     few = gdexp.sweep("paraboloid", grid={"learning_rate": [0.1]}, store_columns=["outcome"])
     with pytest.raises(UsageError, match="'steps' was not kept"):
         few.success()
+
+
+def test_a_budget_of_nothing_and_too_few_runs_are_refused(found):
+    with pytest.raises(UsageError, match="budget=-5: give evaluations"):
+        found.race(budget=-5)
+    [some] = list(
+        race.tried(gdexp.sweep("parabola", start={"uniform": 4}).tiles(*race.NEEDED), None)
+    )
+    first = race.Tried(some.group, *(column[:1] for column in some[1:]))
+    with pytest.raises(UsageError, match="finish the sweep"):
+        race.judged(first, 1.0, 0)
 
 
 def test_ties_share_a_rank():

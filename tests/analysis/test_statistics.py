@@ -29,11 +29,16 @@ def test_expected_running_time_counts_what_failed_with_all_that_it_spent():
     assert found.expected[0] == (10 + 20 + 100 + 100) / 2
 
 
-def test_no_success_costs_without_end_and_no_runs_tell_nothing():
-    found = success(np.array([0, 0]), 2, np.array([5, 5]), np.array([False, False]))
-    assert found.expected.tolist()[0] == np.inf and np.isnan(found.expected[1])
+def test_failures_alone_bound_the_cost_from_below():
+    found = success(np.array([0] * 20), 2, np.full(20, 5.0), np.zeros(20, bool))
+    assert found.expected[0] == found.expected_high[0] == np.inf and np.isnan(found.expected[1])
+    assert found.expected_low[0] == pytest.approx(100 / (20 * found.share_high[0]))
     assert found.share[0] == 0 and np.isnan(found.share[1])
-    assert found.expected_low[0] == found.expected_high[0] == np.inf
+
+
+def test_one_run_says_nothing_of_the_spread():
+    found = success(np.array([0]), 1, np.array([16.0]), np.array([True]))
+    assert (found.expected[0], found.expected_low[0], found.expected_high[0]) == (16, 0, np.inf)
 
 
 def test_the_interval_of_the_expected_running_time_covers_it():
@@ -60,10 +65,11 @@ def test_points_are_told_apart():
 
 def test_a_distribution_ends_at_the_share_that_ever_succeeds():
     found = distribution(np.array([3, 1, 3, 99, 99]), np.array([True, True, True, False, False]))
-    assert found.cost.tolist() == [1, 3]
-    assert found.share.tolist() == [0.2, 0.6]
-    assert ((found.low < found.share) & (found.share < found.high)).all()
-    assert len(distribution(np.array([5.0]), np.array([False])).cost) == 0
+    assert found.cost.tolist() == [0, 1, 3]
+    assert found.share.tolist() == [0, 0.2, 0.6]
+    assert ((found.low <= found.share) & (found.share < found.high)).all()
+    never = distribution(np.array([5.0]), np.array([False]))
+    assert (never.cost.tolist(), never.share.tolist(), never.low.tolist()) == ([0], [0], [0])
 
 
 costs = st.lists(

@@ -64,6 +64,47 @@ def test_each_minimum_has_the_threshold_of_its_own_sharpness():
         assert row["learning_rate"] == pytest.approx(row["theory"], rel=1e-5)
 
 
+def test_a_cycle_beside_a_minimum_is_no_return():
+    """Above the threshold runs on beale settle 3.7e-3 from the minimum, all in sight of it."""
+    rows = found(
+        "beale", 1e-5, grid={"learning_rate": [0.01]}, start={"uniform": 10}, stop_max_steps=9999
+    )
+    [row] = [row for row in rows if row["minimum_id"] is not None]
+    assert row["low"] <= row["theory"] * (1 + 1e-9) and row["theory"] <= row["high"] * (1 + 1e-9)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("last", [1.2, 1.9])  # cycles, and chaos
+def test_a_slow_way_into_a_cycle_is_no_convergence(last):
+    rows = found("double_well", grid={"learning_rate": [0.5, 0.8, last]}, start={"uniform": 64})
+    for row in rows:
+        assert row["learning_rate"] == pytest.approx(1, rel=2e-6)
+
+
+def test_there_is_no_theory_of_a_momentum_of_one_and_what_is_left_out_is_said():
+    table = gdexp.sweep(
+        "parabola",
+        grid={"learning_rate": [0.1, 0.2], "momentum": [0.5, 1.0, 1.2]},
+        start={"uniform": 4},
+    ).thresholds(1e-3)
+    assert table["momentum"].to_pylist() == [0.5]
+    assert b"most runs converge at no rate" in table.schema.metadata[b"left_out"]
+    adam = gdexp.sweep("parabola", optimizer="adam", grid={"learning_rate": [0.1, 0.2]})
+    assert b"no linear theory" in adam.thresholds().schema.metadata[b"left_out"]
+    zipped = gdexp.sweep(
+        "parabola",
+        grid={"learning_rate": [0.1, 0.2], "momentum": [0.5, 0.6]},
+        zip=["learning_rate", "momentum"],
+    )
+    assert b"advances together" in zipped.thresholds().schema.metadata[b"left_out"]
+
+
+def test_runs_without_outcomes_have_none():
+    few = gdexp.sweep("parabola", grid={"learning_rate": [0.1, 1.5]}, store_columns=["run", "f"])
+    with pytest.raises(UsageError, match="'outcome' was not kept"):
+        few.thresholds()
+
+
 @pytest.mark.slow
 def test_a_maximum_has_one_under_maximisation():
     [row] = found("-3*x**2 - y**2", direction="maximize", grid={"learning_rate": [0.01]})

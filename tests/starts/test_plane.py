@@ -59,6 +59,24 @@ def test_wrong_planes_are_refused(keys, told):
         Plane(**keys).check(SPACE)
 
 
+@pytest.mark.parametrize("along", [[[1, 0], [0]], [0, [1, 0]], [1], 3, [[[1]], [[2]]]])
+def test_what_is_neither_coordinates_nor_directions_is_refused(along):
+    with pytest.raises(UsageError, match=r"start\.along"):
+        gdexp.sweep("himmelblau", start={"plane": {"num": 2, "along": along}}, stop_max_steps=1)
+
+
+def test_the_point_and_the_directions_tell_a_callables_dimensions():
+    def f(x):
+        return (x * x).sum()
+
+    for plane in (
+        {"point": [1, 2, 3, 4], "low": [-1, -1], "high": [1, 1]},
+        {"along": np.eye(4)[:2]},
+    ):
+        found = gdexp.sweep(f, start={"plane": {"num": 2} | plane}, stop_max_steps=1)
+        assert len(found.runs["x0"][0]) == 4
+
+
 def test_a_line_has_no_plane():
     with pytest.raises(UsageError, match="start=plane needs two dimensions"):
         gdexp.sweep("parabola", start="plane")
