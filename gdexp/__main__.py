@@ -20,6 +20,8 @@ HELP = """\
 gdexp: a microscope for gradient descent.
 
   python -m gdexp [KEY=VALUE ...]        run; with +sweep=NAME, a sweep
+  python -m gdexp reproduce [DIR]        run it again: the same bits? --runs K: of some tiles
+  python -m gdexp replay [DIR] RUN ...   single runs again, every step of them
   python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, sweeps
   python -m gdexp thresholds [DIR]       learning rates at which convergence is lost, and theory
   python -m gdexp race [DIR]             optimizers from the same starts; target=F budget=N
@@ -46,7 +48,7 @@ keys
   run.prepare=true     hydra.run.dir=DIR (default outputs/<date>/<time>-<id>)
 
 -m makes a run and folder of each value, as Hydra does; --cfg job shows the config.
-Exit: 0 done, 2 the words are wrong, 130/143 interrupted, 1 anything else.
+Exit: 0 done, 2 the words are wrong, 3 not the same bits, 130/143 interrupted, 1 anything else.
 """
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import abc
 import math
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -14,6 +14,9 @@ from gdexp.analysis import boxes, maps, race
 from gdexp.base import UsageError
 from gdexp.experiment import TARGET_COLUMN, Experiment
 from gdexp.plan import Group, Plan, Tile
+
+if TYPE_CHECKING:
+    from gdexp.followup import replay
 
 
 class Answers(abc.ABC):
@@ -24,12 +27,17 @@ class Answers(abc.ABC):
     labels: pa.Table
     minima: pa.Table
     has_labels: bool
+    manifest: dict[str, Any]
 
     @abc.abstractmethod
     def tiles(
         self, *names: str, group: Group | None = None
     ) -> Iterator[tuple[Group, Tile, pa.Table]]:
         """The columns `names` of each tile that is here, with its group, one after the other."""
+
+    @abc.abstractmethod
+    def rows(self, runs: Sequence[int]) -> list[dict[str, Any]]:
+        """What is stored of some runs, in the order given; UsageError where it is not here."""
 
     @abc.abstractmethod
     def need(self, names: Iterable[str], kept: Collection[str] | None = None) -> None:
@@ -72,6 +80,35 @@ class Answers(abc.ABC):
         from gdexp.followup import curves
 
         return curves.table(Engine(self.experiment, self.plan))
+
+    def replay(self, *runs: int) -> list[replay.Replay]:
+        """Descends single runs again, every step recorded, by the program that made the sweep.
+
+        Each has its `step`, `x`, `f`, `grad_norm` and `update`, how it ended, and whether that is
+        what was stored to the last bit (`same_bits`; else `differs` names the columns). Nothing has
+        to be recorded in advance.
+
+        Raises:
+          UsageError: there is no such run, or its row is not here.
+
+        Example:
+          >>> import gdexp
+          >>> found = gdexp.sweep("parabola", grid={"learning_rate": [0.1, 0.5]})
+          >>> [again] = found.replay(1)
+          >>> again.same_bits, again.f.shape[0] == found.runs["steps"][1].as_py() + 1
+          (True, True)
+        """
+        from gdexp.engine import Engine  # late: it descends
+        from gdexp.followup import replay
+
+        for run in runs:
+            self.plan.group_of(run)
+        wanted = list(dict.fromkeys(runs))
+        rows = self.rows(wanted)
+        lanes = {p["group"]: p["lanes"] for p in self.manifest["programs"]}
+        engine = Engine(self.experiment, self.plan, lanes)
+        found = {again.run: again for again in replay.replay(engine, wanted, rows)}
+        return [found[run] for run in runs]
 
     def success(self, target: float | None = None) -> pa.Table:
         """How often runs reach a target, or without one converge, and what that costs.

@@ -16,7 +16,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -41,13 +41,19 @@ COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
 class Engine:
     """The programs of an experiment's groups, compiled when they are first needed.
 
+    Args:
+      experiment: of a sweep.
+      plan: its plan.
+      lanes: group -> how many lanes it had, to have them again; None: by the rule.
+
     Raises:
       UsageError: there is no device of the kind asked for.
     """
 
-    def __init__(self, experiment: Experiment, plan: Plan):
+    def __init__(self, experiment: Experiment, plan: Plan, lanes: Mapping[int, int] | None = None):
         self.experiment = experiment
         self.plan = plan
+        self._lanes = dict(lanes or {})
         self.devices = find_devices(experiment.device)
         self.programs: dict[int, Program] = {}
         self._compiling = threading.Lock()
@@ -68,7 +74,10 @@ class Engine:
             if group not in self.programs:
                 with settings(self.experiment):
                     self.programs[group] = _compile(
-                        self.experiment, self.plan.groups[group], self.devices
+                        self.experiment,
+                        self.plan.groups[group],
+                        self.devices,
+                        self._lanes.get(group),
                     )
             return self.programs[group]
 
@@ -211,9 +220,11 @@ def check(experiment: Experiment, plan: Plan) -> None:
                 ) from error
 
 
-def _compile(experiment: Experiment, group: Group, devices: Sequence[jax.Device]) -> Program:
+def _compile(
+    experiment: Experiment, group: Group, devices: Sequence[jax.Device], wanted: int | None
+) -> Program:
     began, platform = time.perf_counter(), devices[0].platform
-    count = program.lane_count(platform, group)
+    count = wanted or program.lane_count(platform, group)
     rules = program.rules(experiment, group)
     problem, table = tables.tabulated(
         program.problem(group, experiment.sign),

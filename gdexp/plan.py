@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -200,6 +200,14 @@ def tile_runs(group: Group) -> int:
     """How many runs a tile of this group holds: a power of 2 that follows from the group alone."""
     row = 8 * (group.space.dim + len(group.names))
     return min(TILE_RUNS, 2 ** max(0, int(math.log2(TILE_BYTES // row or 1))))
+
+
+def tile_spans(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
+    """The first run of every tile of a sweep, and how many it holds, from its manifest's groups."""
+    for group in groups:
+        count, step = math.prod(group["shape"]), group["tile_runs"]
+        for first in range(0, count, step):
+            yield group["first"] + first, min(step, count - first)
 
 
 def drawn(draw: Draw, u: np.ndarray) -> np.ndarray:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -218,6 +217,19 @@ class Results(Answers):
             taken.append(found if "run" in kept else found.add_column(0, "run", [mine]))
         return pa.concat_tables(taken).combine_chunks()
 
+    def rows(self, runs: Sequence[int]) -> list[dict[str, Any]]:
+        """What is stored of some runs, in the order given; UsageError where it is not here."""
+        parts, found = self._runs.numbers(), {}
+        for part, (first, size) in zip(parts, self._spans(parts), strict=True):
+            mine = [run for run in runs if first <= run < first + size]
+            if mine:
+                taken = self._runs.part(part).take([run - first for run in mine])
+                found |= dict(zip(mine, taken.to_pylist(), strict=True))
+        for run in runs:
+            if run not in found:
+                raise UsageError(f"run {run} is not here: finish the sweep")
+        return [found[run] for run in runs]
+
     @property
     def traces(self) -> pa.Table:
         """Recorded states (run, step, f, grad_norm, x); UsageError if none were asked for."""
@@ -257,7 +269,7 @@ class Results(Answers):
 
     def _spans(self, parts: Iterable[int]) -> Iterator[tuple[int, int]]:
         """The first run of each of some parts, and how many it holds."""
-        tiles = list(_tiles(self.manifest["groups"]))
+        tiles = list(plan.tile_spans(self.manifest["groups"]))
         return (tiles[part] for part in parts)
 
 
@@ -281,11 +293,3 @@ def load(directory: str | FilePath, *, allow_code: bool = False) -> Results:
         summary=store.read_json(directory, store.SUMMARY) if has_summary else None,
         allow_code=allow_code,
     )
-
-
-def _tiles(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
-    """The first run of every tile of a sweep, and how many it holds."""
-    for group in groups:
-        count, step = math.prod(group["shape"]), group["tile_runs"]
-        for first in range(0, count, step):
-            yield group["first"] + first, min(step, count - first)

@@ -50,7 +50,7 @@ LAW = {
     "analysis": "base experiment plan frames",
     "curvature": "base cache",
     "config": "base schedules starts function experiment",
-    "followup": "base random experiment plan starts engine curvature analysis",
+    "followup": "base random experiment plan starts paths engine curvature analysis",
     "shelf": "base store",
     "answers": "base experiment plan engine analysis frames followup",
     "results": "base random function experiment plan store shelf config frames answers",
@@ -59,10 +59,11 @@ LAW = {
     "metrics": "base experiment plan program analysis curvature",
     "job": "base environment function experiment plan engine columns store analysis metrics "
     "followup labels results sinks",
+    "verify": "base environment plan engine columns store results",
     "typeset": "base",
     "zooming": "base experiment config results",
     "api": "base function experiment plan engine store config results job zooming",
-    "commands": "base experiment plan engine store results sinks config job typeset zooming",
+    "commands": "base experiment plan engine store results sinks config job typeset zooming verify",
     "__main__": "base config commands",
 }
 
@@ -76,8 +77,8 @@ OUTSIDE = {
     "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
     "soa tables trig backend refill lanes program logs stream paths cache engine curvature",
     "optax": "optimizers descent tables",
-    "pyarrow": "columns store shelf frames followup answers typeset labels results sinks._wandb "
-    "job",
+    "pyarrow": "columns store shelf frames followup answers verify typeset labels results job "
+    "sinks._wandb",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 

@@ -50,6 +50,25 @@ def asked(
     return load(Path(folders[0]) if folders else newest(), allow_code=allow), words
 
 
+def option(arguments: Sequence[str], name: str) -> tuple[list[str], str | None]:
+    """`arguments` without `NAME VALUE` or `NAME=VALUE`, and the value.
+
+    Raises:
+      UsageError: the value is missing.
+    """
+    left, value, words = [], None, iter(arguments)
+    for word in words:
+        if word == name:
+            value = next(words, None)
+            if value is None:
+                raise UsageError(f"{name} needs a value: type {name} 1000")
+        elif word.startswith(f"{name}="):
+            value = word.removeprefix(f"{name}=")
+        else:
+            left.append(word)
+    return left, value
+
+
 def newest() -> Path:
     """The output directory that was written last below the working directory.
 

@@ -1,0 +1,45 @@
+"""`gdexp replay [DIR] RUN [RUN ...] [--allow-code]`: single runs again, every step of them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from gdexp.base import Path, Reason, UsageError
+from gdexp.commands import asked
+from gdexp.config.values import whole
+from gdexp.sinks.terminal import path_table
+
+NOT_THE_SAME = 3  # exit code
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Prints the path of each run, and whether it ends on the stored bits; 3 if one does not."""
+    runs = [whole("run", word, high=2**62) for word in arguments if word.isdecimal()]
+    if not runs:
+        raise UsageError("name the runs to replay by their numbers: gdexp replay DIR 0 17")
+    found, _ = asked([word for word in arguments if not word.isdecimal()], ())
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    same = True
+    for again in found.replay(*runs):
+        path = Path(
+            again.run,
+            again.step,
+            again.x,
+            again.f,
+            again.grad_norm,
+            Reason[again.reason.upper()],
+        )
+        console.print(f"run {again.run}")
+        console.print(path_table(path))
+        console.print(_verdict(again), soft_wrap=True)
+        same &= again.same_bits
+    return 0 if same else NOT_THE_SAME
+
+
+def _verdict(again) -> str:
+    if again.same_bits:
+        return "same bits as the sweep stored\n"
+    return f"NOT THE SAME BITS as the sweep stored: {', '.join(again.differs)}\n"

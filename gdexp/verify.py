@@ -1,0 +1,162 @@
+"""Whether a sweep comes out the same again, bit by bit, and why not if it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from gdexp import columns, environment, store
+from gdexp.base import UsageError
+from gdexp.engine import Engine
+from gdexp.plan import Tile
+from gdexp.results import Results
+
+DECISIVE = ("jaxlib", "jax", "optax", "numpy", "scipy")  # packages whose versions decide bits
+
+
+class Verdict(NamedTuple):
+    """What came of running tiles again."""
+
+    runs: int  # that were run again
+    tiles: tuple[int, ...]  # their parts
+    differing: tuple[int, ...]  # parts whose bits are others now
+    damaged: tuple[int, ...]  # parts whose files do not hold what the manifest says
+    reasons: tuple[str, ...]  # what is different from when it was made
+    largest: float  # |a − b| / (1 + max(|a|, |b|)) of numbers that were stored and are made now
+    agreeing: float  # share of runs whose outcome is the same, where parts differ
+
+    @property
+    def same(self) -> bool:
+        """Whether every bit is the same, of what is stored and of what is made now."""
+        return not self.differing and not self.damaged
+
+
+def reproduce(results: Results, runs: int | None = None, lanes: int | None = None) -> Verdict:
+    """Runs a sweep again, with the lanes that it had, and compares it tile by tile.
+
+    Args:
+      results: of the sweep, in its folder.
+      runs: how many are enough: a random sample of tiles, always the same; None: all.
+      lanes: another number of lanes than was recorded.
+
+    Raises:
+      UsageError: nothing is stored to compare with.
+    """
+    records = {record["part"]: record for record in results.manifest["tiles"]}
+    if not records:
+        raise UsageError(f"{results.directory} holds no finished tile to compare with")
+    recorded = {p["group"]: p["lanes"] for p in results.manifest["programs"]}
+    wanted = dict.fromkeys(range(len(results.plan.groups)), lanes) if lanes else recorded
+    engine = Engine(results.experiment, results.plan, wanted)
+    tiles = _sample([t for t in results.plan.tiles() if t.part in records], runs)
+    differing, damaged, largest, agreeing = [], [], 0.0, []
+    for harvest in engine.run(tiles):
+        if harvest.ends is None:
+            continue
+        tile, record = harvest.tile, records[harvest.tile.part]
+        made = columns.run_table(engine.experiment, engine.plan, tile, harvest.ends)
+        stored = _stored(results, tile, record)
+        if stored is None:
+            damaged.append(tile.part)
+        if columns.digest(made) != record["sha256"]:
+            differing.append(tile.part)
+            if stored is not None:
+                largest = max(largest, _largest(made, stored))
+                agreeing += _agreement(made, stored)
+    return Verdict(
+        runs=sum(tile.count for tile in tiles),
+        tiles=tuple(tile.part for tile in tiles),
+        differing=tuple(sorted(differing)),
+        damaged=tuple(sorted(damaged)),
+        reasons=tuple(differences(results.manifest, engine)),
+        largest=largest,
+        agreeing=float(np.mean(agreeing)) if agreeing else float("nan"),
+    )
+
+
+def differences(then: Mapping[str, Any], engine: Engine) -> Iterator[str]:
+    """What decides bits and is not as a manifest has it."""
+    now = environment.describe(engine.device)
+    for package in DECISIVE:
+        before, after = (who["versions"].get(package) for who in (then, now))
+        if before != after:
+            yield f"{package} {before} → {after}"
+    for name, told in (("device", "device"), ("machine", "machine"), ("xla_flags", "XLA_FLAGS")):
+        if then[name] != now[name]:
+            yield f"{told} {_shown(then[name])} → {_shown(now[name])}"
+    lost = sorted(set(then["cpu_features"]) - set(now["cpu_features"]))
+    more = sorted(set(now["cpu_features"]) - set(then["cpu_features"]))
+    for word, names in (("without", lost), ("with", more)):
+        if names:
+            yield f"this CPU is {word} {', '.join(names)}"
+    for program in then["programs"]:
+        mine = engine.programs.get(program["group"])
+        if mine is None:
+            continue
+        group = engine.plan.groups[program["group"]]
+        name = f"{group.objective_name} × {group.optimizer.name}"
+        if mine.lanes != program["lanes"]:
+            yield f"{name}: {program['lanes']} lanes → {mine.lanes}"
+        elif mine.digest != program["sha256"]:
+            yield f"{name}: another program, as gdexp or what it uses has changed"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return " ".join(map(str, value.values()))
+    return str(value) or "none"
+
+
+def _sample(tiles: list[Tile], runs: int | None) -> list[Tile]:
+    """Tiles at random that hold `runs` together, in their order."""
+    if runs is None:
+        return tiles
+    taken, count = [], 0
+    for i in np.random.default_rng(0).permutation(len(tiles)):
+        if count >= runs:
+            break
+        taken.append(tiles[i])
+        count += tiles[i].count
+    return sorted(taken, key=lambda tile: tile.part)
+
+
+def _stored(results: Results, tile: Tile, record: Mapping[str, Any]) -> pa.Table | None:
+    """The rows of a tile as they are stored; None where they are not what was stored."""
+    try:
+        table = store.read_part(results.directory, store.RUNS, tile.part)
+    except (OSError, pa.ArrowException):
+        return None
+    return table if columns.digest(table) == record["sha256"] else None
+
+
+def _largest(one: pa.Table, other: pa.Table) -> float:
+    """The largest difference of a number between two tables of the same runs, to 1 + its size."""
+    found = 0.0
+    for name in one.column_names:
+        a, b = (_numbers(table[name].combine_chunks()) for table in (one, other))
+        if a is None or a.shape != b.shape:
+            continue
+        fine = np.isfinite(a) & np.isfinite(b)
+        away = np.abs(a - b)[fine] / (1 + np.maximum(np.abs(a), np.abs(b))[fine])
+        found = max(found, float(away.max(initial=0)))
+    return found
+
+
+def _numbers(column: Any) -> np.ndarray | None:
+    """A column of reals, or of lists of them, as one array; None for any other."""
+    if pa.types.is_list(column.type):
+        column = column.flatten()
+    if not pa.types.is_floating(column.type):
+        return None
+    return np.asarray(column.fill_null(np.nan), np.float64)
+
+
+def _agreement(one: pa.Table, other: pa.Table) -> list[bool]:
+    """Which runs have the same outcome in both."""
+    if "outcome" not in one.column_names:
+        return []
+    pairs = zip(one["outcome"].to_pylist(), other["outcome"].to_pylist(), strict=True)
+    return [a == b for a, b in pairs]
