@@ -22,6 +22,7 @@ gdexp: a microscope for gradient descent.
   python -m gdexp [KEY=VALUE ...]        run; with +sweep=NAME, a sweep
   python -m gdexp reproduce [DIR]        run it again: the same bits? --runs K: of some tiles
   python -m gdexp replay [DIR] RUN ...   single runs again, every step of them
+  python -m gdexp resume [DIR]           finish an interrupted sweep
   python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, sweeps
   python -m gdexp thresholds [DIR]       learning rates at which convergence is lost, and theory
   python -m gdexp race [DIR]             optimizers from the same starts; target=F budget=N

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import bisect
 import contextlib
 import itertools
@@ -13,15 +12,14 @@ from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from gdexp import columns, environment, function, labels, metrics, plan, store
+from gdexp import columns, commits, labels, manifest, metrics, plan, store, verify
 from gdexp.analysis.tally import Tally, outcome_counts
-from gdexp.base import Path
+from gdexp.base import Ends, Path, UsageError
 from gdexp.engine import Engine
 from gdexp.experiment import Experiment
 from gdexp.followup import curves
-from gdexp.plan import Plan, Tile
+from gdexp.plan import Tile
 from gdexp.results import Results
 from gdexp.sinks import Sink, Status
 
@@ -47,63 +45,138 @@ def run(
     Raises:
       UsageError: there is no device of the kind asked for.
     """
-    began = time.perf_counter()
     planned = plan.make(experiment)
     engine = Engine(experiment, planned)
-    manifest = _manifest(experiment, planned, engine)
+    results = Results(
+        directory=directory,
+        manifest=manifest.begin(experiment, planned, engine),
+        config=experiment.config,
+        experiment=experiment,
+    )
     if directory:
         store.write_config(directory, experiment.config)
-        store.write_manifest(directory, manifest)
-    results = Results(
-        directory=directory, manifest=manifest, config=experiment.config, experiment=experiment
-    )
-    if experiment.prepare:
+        store.write_manifest(directory, results.manifest)
+    return results if experiment.prepare else _finish(results, engine, sinks, path_every)
+
+
+def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
+    """Finishes a sweep that was cut short, as if nothing had been.
+
+    What is finished is kept, once its files are found whole and some of its runs come out the same
+    again; what is damaged is set aside and computed again. A sweep that is finished stays as it is.
+
+    Args:
+      results: of the sweep, in its folder.
+      sinks: kinds of sink to tell.
+
+    Raises:
+      UsageError: the config is not the one that the sweep began with.
+      NotTheSameError: its runs would have other bits here.
+    """
+    before = results.manifest
+    if before["complete"]:
         return results
+    if (
+        manifest.identity(results.config, before["grid"], before["code_sha256"])
+        != before["identity"]
+    ):
+        raise UsageError(f"{results.directory}/config.yaml has been changed since the sweep began")
+    lanes = {i: group["lanes"] for i, group in enumerate(before["groups"])}
+    engine = Engine(results.experiment, results.plan, lanes)
+    if reasons := list(verify.differences(before, engine)):
+        raise verify.NotTheSameError(reasons)
+    commits.sweep_up(results.directory)
+    return _finish(results, engine, sinks, None)
+
+
+def _finish(
+    results: Results, engine: Engine, sinks: Iterable[type[Sink]], path_every: int | None
+) -> Results:
+    """Does all that is not done yet."""
+    began = time.perf_counter()
+    experiment, planned, directory = engine.experiment, engine.plan, results.directory
     told = [kind(experiment, planned, directory) for kind in sinks if kind.wanted(experiment)]
     with _closing(told, results):
         objectives = labels.prepare(experiment, planned)
-        tally = _descend(engine, results, told, began)
+        tally, made = _descend(engine, results, told, began)
         _trace(engine, results)
         if planned.count == 1:
             steps = max(tally.groups[0].longest, 1)
             [results.path] = engine.trace([0], path_every or -(-steps // PATH_STATES))
-        replayed = 0
         if directory and planned.count > 1 and experiment.report:
-            made = curves.table(engine)  # while what labels need is still being compiled
-            replayed = int(made.schema.metadata[b"further_runs"])
-            results.add_curves(made)
+            sample = curves.table(engine)  # while what labels need is still being compiled
+            results.manifest["replayed_for_curves"] = int(sample.schema.metadata[b"further_runs"])
+            results.add_curves(sample)
         found = labels.label(results, objectives)
         seconds = time.perf_counter() - began
-        results.summary = _summary(tally, engine, seconds) | {
-            "stationary": found,
-            "replayed_for_curves": replayed,
-        }
-        _complete(manifest, engine, seconds)
+        results.summary = _summary(tally, engine, seconds, made) | {"stationary": found}
+        manifest.complete(results.manifest, engine, seconds)
         if directory:
             store.write_summary(directory, results.summary)
-            store.write_manifest(directory, manifest)
+            store.write_manifest(directory, results.manifest)
     with contextlib.ExitStack() as every:  # one that fails keeps none of the others from ending
         for sink in told:
             every.callback(sink.finish, results)
     return results
 
 
-def _descend(engine: Engine, results: Results, sinks: list[Sink], began: float) -> Tally:
-    """Descends every tile, stores it and tells the sinks how far it is."""
+def _descend(
+    engine: Engine, results: Results, sinks: list[Sink], began: float
+) -> tuple[Tally, int]:
+    """Descends every tile that is not finished, stores it and tells the sinks how far it is.
+
+    Returns what was counted of all runs, and how many were made.
+    """
     tally = Tally(engine.plan, engine.experiment.sign, engine.experiment.stop.targets)
-    total = engine.plan.count
-    for harvest in engine.run(engine.plan.tiles()):
-        if harvest.ends is not None:
-            tally.groups[harvest.tile.group].add(harvest.tile.runs, harvest.ends)
-            table = columns.run_table(engine.experiment, engine.plan, harvest.tile, harvest.ends)
-            results.add_runs(harvest.tile.part, table)
-            record = _tile_record(harvest.tile, table)
-            bisect.insort(results.manifest["tiles"], record, key=itemgetter("part"))
-        done = int(harvest.reasons.sum())
-        status = Status(done, total, time.perf_counter() - began, outcome_counts(harvest.reasons))
-        for sink in sinks:
-            sink.progress(status)
-    return tally
+    results.manifest["tiles"] = []
+    done = _found(results, tally, list(engine.plan.tiles()))
+    if done:
+        verify.canaries(results, engine, done)
+    before, made = tally.reasons, 0
+    while pending := [tile for tile in engine.plan.tiles() if tile.part not in done]:
+        for harvest in engine.run(_unclaimed(results, pending)):
+            if harvest.ends is not None:
+                _commit(results, tally, engine, harvest.tile, harvest.ends)
+                done.add(harvest.tile.part)
+                made += harvest.tile.count
+            reasons = before + harvest.reasons
+            seconds, counts = time.perf_counter() - began, outcome_counts(reasons)
+            status = Status(int(reasons.sum()), engine.plan.count, seconds, counts)
+            for sink in sinks:
+                sink.progress(status)
+        # what another process has made meanwhile
+        done |= _found(results, tally, [tile for tile in pending if tile.part not in done])
+        before = tally.reasons
+    return tally, made
+
+
+def _commit(results: Results, tally: Tally, engine: Engine, tile: Tile, ends: Ends) -> None:
+    """Stores a finished tile and counts its runs."""
+    own = tally.blank(tile.group)
+    own.add(tile.runs, ends)
+    table = columns.run_table(engine.experiment, engine.plan, tile, ends)
+    commit = commits.write(results, tile, table, own.to_plain())
+    tally.groups[tile.group].merge(own)
+    bisect.insort(results.manifest["tiles"], commit.record, key=itemgetter("part"))
+
+
+def _found(results: Results, tally: Tally, tiles: list[Tile]) -> set[int]:
+    """Counts the tiles that are in the folder already; their parts."""
+    done: set[int] = set()
+    if results.directory:
+        identity = results.manifest["identity"]
+        for tile, commit in commits.finished(results.directory, tiles, identity):
+            tally.groups[tile.group].merge(tally.blank(tile.group).from_plain(commit.tally))
+            bisect.insort(results.manifest["tiles"], commit.record, key=itemgetter("part"))
+            done.add(tile.part)
+    return done
+
+
+def _unclaimed(results: Results, tiles: Iterable[Tile]) -> Iterator[Tile]:
+    """The tiles that nobody has stored when their turn comes."""
+    for tile in tiles:
+        if not results.directory or not store.has_part(results.directory, store.RUNS, tile.part):
+            yield tile
 
 
 def _trace(engine: Engine, results: Results) -> None:
@@ -144,69 +217,9 @@ def _closing(sinks: list[Sink], results: Results) -> Iterator[None]:
         raise
 
 
-def _tile_record(tile: Tile, table: pa.Table) -> dict[str, Any]:
-    return {
-        "part": tile.part,
-        "first": tile.first,
-        "count": tile.count,
-        "sha256": columns.digest(table),
-    }
-
-
-def _manifest(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str, Any]:
-    """What is known before the first tile. Grid values are kept as bits, not as formulas."""
-    grid = {
-        key: base64.b64encode(values.astype("<f8").tobytes()).decode()
-        for key, values in experiment.grid.items()
-    }
-    code = {
-        name: function.digest(card["path"])
-        for name, card in experiment.config["objective"].items()
-        if card and card.get("path")
-    }
-    return {
-        "format": 1,
-        **environment.describe(engine.device),
-        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "complete": False,
-        "runs": planned.count,
-        "groups": [
-            {
-                "objective": group.objective_name,
-                "optimizer": group.optimizer.name,
-                "first": group.first,
-                "shape": list(group.shape),
-                "axes": [list(axis.keys) for axis in group.axes],
-                "tile_runs": plan.tile_runs(group),  # what part-*.parquet holds, but for the last
-            }
-            for group in planned.groups
-        ],
-        "dtype": experiment.dtype,
-        "matmul_precision": "highest",
-        "grid": grid,  # KEY -> little-endian float64, base64
-        "code_sha256": code,
-        "programs": [],
-        "tiles": [],
-        "timings": {},
-    }
-
-
-def _complete(manifest: dict[str, Any], engine: Engine, seconds: float) -> None:
-    """What is known after the last tile."""
-    manifest["programs"] = [
-        {"group": i, "lanes": p.lanes, "sha256": p.digest, "compile_seconds": p.compile_seconds}
-        for i, p in sorted(engine.programs.items())
-    ]
-    manifest["timings"] = {
-        "total_seconds": seconds,
-        "compile_seconds": engine.compile_seconds,
-    }
-    manifest["complete"] = True
-
-
-def _summary(tally: Tally, engine: Engine, seconds: float) -> dict[str, Any]:
+def _summary(tally: Tally, engine: Engine, seconds: float, made: int) -> dict[str, Any]:
     found = tally.summary()
     found["seconds"] = seconds
     found["compile_seconds"] = engine.compile_seconds
-    found["runs_per_second"] = found["runs"] / seconds
+    found["runs_per_second"] = made / seconds
     return found

@@ -100,7 +100,7 @@ def read_table(directory: FilePath, name: str) -> pa.Table:
 
 def write_part(directory: FilePath, folder: str, part: int, table: pa.Table) -> FilePath:
     """One part of runs/ or traces/."""
-    path = _part_path(directory, folder, part)
+    path = part_path(directory, folder, part)
     path.parent.mkdir(parents=True, exist_ok=True)
     with _whole(path) as temporary:
         # page checksums: without them, most flipped bits read back silently as other numbers
@@ -138,7 +138,7 @@ def read_config(directory: FilePath) -> dict[str, Any]:
 def parts(directory: FilePath, folder: str, numbers: Iterable[int] | None = None) -> ds.Dataset:
     """The rows of all or some parts, read when asked for and checked against their checksums."""
     numbers = part_numbers(directory, folder) if numbers is None else numbers
-    files = [_part_path(directory, folder, part) for part in numbers]
+    files = [part_path(directory, folder, part) for part in numbers]
     fragments = ds.ParquetFragmentScanOptions(page_checksum_verification=True)
     return ds.dataset(files, format=ds.ParquetFileFormat(default_fragment_scan_options=fragments))
 
@@ -147,9 +147,14 @@ def read_part(
     directory: FilePath, folder: str, part: int, names: Sequence[str] | None = None
 ) -> pa.Table:
     """One part, or its columns `names`, alone: a dataset of all keeps what it learns of each."""
-    path = _part_path(directory, folder, part)
+    path = part_path(directory, folder, part)
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         return file.read(names)
+
+
+def has_part(directory: FilePath, folder: str, part: int) -> bool:
+    """Whether the file of a part is there, whatever it holds."""
+    return part_path(directory, folder, part).exists()
 
 
 def part_numbers(directory: FilePath, folder: str) -> list[int]:
@@ -158,7 +163,8 @@ def part_numbers(directory: FilePath, folder: str) -> list[int]:
     return sorted(int(path.stem.removeprefix("part-")) for path in found)
 
 
-def _part_path(directory: FilePath, folder: str, part: int) -> FilePath:
+def part_path(directory: FilePath, folder: str, part: int) -> FilePath:
+    """The file of a part of runs/ or traces/."""
     return directory / folder / f"part-{part:06d}.parquet"
 
 

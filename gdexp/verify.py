@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from gdexp.engine import Engine
 from gdexp.plan import Tile
 from gdexp.results import Results
 
+CANARIES = 1024  # runs of a group that are run again before a sweep is resumed
 DECISIVE = ("jaxlib", "jax", "optax", "numpy", "scipy")  # packages whose versions decide bits
 
 
@@ -32,6 +33,39 @@ class Verdict(NamedTuple):
     def same(self) -> bool:
         """Whether every bit is the same, of what is stored and of what is made now."""
         return not self.differing and not self.damaged
+
+
+class NotTheSameError(Exception):
+    """Runs would have other bits here than where a sweep began.
+
+    Attributes:
+      reasons: why.
+    """
+
+    def __init__(self, reasons: Sequence[str]):
+        super().__init__("; ".join(reasons))
+        self.reasons = tuple(reasons)
+
+
+def canaries(results: Results, engine: Engine, done: Collection[int]) -> None:
+    """Runs some of each group's finished runs again, before more are added to them.
+
+    Raises:
+      NotTheSameError: a bit of them is another.
+    """
+    first: dict[int, Tile] = {}
+    for tile in engine.plan.tiles():
+        if tile.part in done:
+            first.setdefault(tile.group, tile)
+    for tile in first.values():
+        some = tile._replace(count=min(tile.count, CANARIES))
+        [ends] = [h.ends for h in engine.run([some]) if h.ends is not None]
+        made = columns.run_table(engine.experiment, engine.plan, some, ends)
+        stored = store.read_part(results.directory, store.RUNS, tile.part).slice(0, some.count)
+        if columns.digest(made) != columns.digest(stored):
+            raise NotTheSameError(
+                [f"runs {some.first} to {some.first + some.count - 1} have other bits here"]
+            )
 
 
 def reproduce(results: Results, runs: int | None = None, lanes: int | None = None) -> Verdict:

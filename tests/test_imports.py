@@ -54,12 +54,14 @@ LAW = {
     "shelf": "base store",
     "answers": "base experiment plan engine analysis frames followup",
     "results": "base random function experiment plan store shelf config frames answers",
+    "verify": "base environment plan engine columns store results",
+    "commits": "plan columns store results",
     "labels": "base experiment plan columns analysis curvature results",
     "sinks": "base experiment plan results",
     "metrics": "base experiment plan program analysis curvature",
-    "job": "base environment function experiment plan engine columns store analysis metrics "
-    "followup labels results sinks",
-    "verify": "base environment plan engine columns store results",
+    "manifest": "environment function experiment plan program engine",
+    "job": "base experiment plan engine columns store analysis metrics followup manifest commits "
+    "verify labels results sinks",
     "typeset": "base",
     "zooming": "base experiment config results",
     "api": "base function experiment plan engine store config results job zooming",
@@ -77,7 +79,7 @@ OUTSIDE = {
     "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
     "soa tables trig backend refill lanes program logs stream paths cache engine curvature",
     "optax": "optimizers descent tables",
-    "pyarrow": "columns store shelf frames followup answers verify typeset labels results job "
+    "pyarrow": "columns store shelf frames followup answers verify typeset commits labels results "
     "sinks._wandb",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }

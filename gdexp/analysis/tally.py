@@ -18,6 +18,9 @@ OUTCOME_OF = np.array([list(Outcome).index(r.outcome) if r.outcome else -1 for r
 CONVERGED = np.array([reason.outcome is Outcome.CONVERGED for reason in Reason])
 DIVERGED = np.array([reason.outcome is Outcome.DIVERGED for reason in Reason])
 
+COUNTED = ("reasons", "longest", "best_f", "best_run", "best_x", "steps", "reached", "spent")
+COUNTED += ("diverged", "tried")
+
 
 @dataclasses.dataclass
 class GroupTally:
@@ -54,6 +57,36 @@ class GroupTally:
                 self.diverged, self.tried = np.zeros((2, len(rates)), int)
             self.tried += np.bincount(place, minlength=len(rates))
             self.diverged += np.bincount(place[DIVERGED[ends.reason]], minlength=len(rates))
+
+    def merge(self, other: GroupTally) -> None:
+        """Counts what another counted of other runs of the group."""
+        self.longest = max(self.longest, other.longest)
+        self.reasons += other.reasons
+        self.steps = _added(self.steps, other.steps)
+        if other.best_run is not None:
+            f, kept = self.sign * other.best_f, (math.inf, 0)
+            if self.best_run is not None:
+                kept = (self.sign * self.best_f, self.best_run)
+            if (f, other.best_run) < kept:
+                self.best_f, self.best_run = other.best_f, other.best_run
+                self.best_x = other.best_x
+        for name in ("reached", "spent", "diverged", "tried"):
+            counts = [c for c in (getattr(self, name), getattr(other, name)) if c is not None]
+            setattr(self, name, sum(counts[1:], counts[0]) if counts else None)
+
+    def to_plain(self) -> dict[str, Any]:
+        """What was counted, as plain values."""
+        found = {name: getattr(self, name) for name in COUNTED}
+        found["best_f"] = None if self.best_run is None else self.best_f
+        return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in found.items()}
+
+    def from_plain(self, plain: dict[str, Any]) -> GroupTally:
+        """A tally of the same group with what `to_plain` gave."""
+        arrays = {k: np.array(v, int) if isinstance(v, list) else v for k, v in plain.items()}
+        arrays["best_x"] = plain["best_x"]
+        arrays["best_f"] = math.nan if plain["best_f"] is None else plain["best_f"]
+        arrays["steps"] = np.reshape(arrays["steps"], (2, -1))
+        return dataclasses.replace(self, **arrays)
 
     def _count_targets(self, ends: Ends) -> None:
         if self.reached is None:
@@ -125,6 +158,11 @@ class Tally:
 
     def __init__(self, plan: Plan, sign: float, targets: tuple[float, ...] = ()):
         self.groups = [GroupTally(group, sign, targets=targets) for group in plan.groups]
+
+    def blank(self, group: int) -> GroupTally:
+        """A tally of a group that has counted nothing."""
+        made = self.groups[group]
+        return GroupTally(made.group, made.sign, targets=made.targets)
 
     @property
     def reasons(self) -> np.ndarray:  # [R]

@@ -62,7 +62,11 @@ class Terminal(Sink):
         """Leaves the terminal as it was, and says what is kept."""
         self._stop()
         if isinstance(error, KeyboardInterrupt | SystemExit) and self.directory:
-            self.errors.print(f"finished tiles are in {self.directory}", soft_wrap=True)
+            self.errors.print(
+                f"finished tiles are in {self.directory}: "
+                f"python -m gdexp resume {_relative(self.directory).as_posix()}",
+                soft_wrap=True,
+            )
 
     def _bar(self) -> Progress:
         if self.bar is None:

@@ -1,0 +1,74 @@
+"""manifest.json: what made a sweep. Written before its first tile, completed after the last."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from gdexp import environment, function, plan, program
+from gdexp.engine import Engine
+from gdexp.experiment import Experiment
+from gdexp.plan import Plan
+
+
+def begin(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str, Any]:
+    """What is known before the first tile. Grid values are kept as bits, not as formulas."""
+    grid = {
+        key: base64.b64encode(values.astype("<f8").tobytes()).decode()
+        for key, values in experiment.grid.items()
+    }
+    code = {
+        name: function.digest(card["path"])
+        for name, card in experiment.config["objective"].items()
+        if card and card.get("path")
+    }
+    return {
+        "format": 1,
+        "identity": identity(experiment.config, grid, code),
+        **environment.describe(engine.device),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "complete": False,
+        "runs": planned.count,
+        "groups": [
+            {
+                "objective": group.objective_name,
+                "optimizer": group.optimizer.name,
+                "first": group.first,
+                "shape": list(group.shape),
+                "axes": [list(axis.keys) for axis in group.axes],
+                "tile_runs": plan.tile_runs(group),  # what part-*.parquet holds, but for the last
+                "lanes": program.lane_count(engine.device.platform, group),
+            }
+            for group in planned.groups
+        ],
+        "dtype": experiment.dtype,
+        "matmul_precision": "highest",
+        "grid": grid,  # KEY -> little-endian float64, base64
+        "code_sha256": code,
+        "programs": [],
+        "tiles": [],
+        "timings": {},
+    }
+
+
+def complete(manifest: dict[str, Any], engine: Engine, seconds: float) -> None:
+    """What is known after the last tile."""
+    manifest["programs"] = [
+        {"group": i, "lanes": p.lanes, "sha256": p.digest, "compile_seconds": p.compile_seconds}
+        for i, p in sorted(engine.programs.items())
+    ]
+    manifest["timings"] = {
+        "total_seconds": seconds,
+        "compile_seconds": engine.compile_seconds,
+    }
+    manifest["complete"] = True
+
+
+def identity(config: Mapping[str, Any], grid: Mapping[str, str], code: Mapping[str, str]) -> str:
+    """What every tile of a sweep carries: the sha256 of what was asked for, and of its code."""
+    told = json.dumps([config, grid, code], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(told.encode()).hexdigest()
