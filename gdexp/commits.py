@@ -1,14 +1,15 @@
 """The commit protocol: which tiles of a sweep are finished.
 
-A part file says itself what it holds: its tile, the hash of its contents, the identity of the
-sweep and what was counted of its runs. It is written under another name, forced to the disk and
-renamed, so that it is there whole or not at all; and it counts only if its contents have their
-hash. So nothing has to be written down elsewhere, two processes may work on one folder, and what is
-damaged is set aside and computed again.
+For each part file there is a record: the tile, the hashes of the file and of its contents, the
+identity of the sweep and what was counted of its runs. File and record, in this order, are written
+under another name, forced to the disk and renamed, so that each is there whole or not at all; and a
+tile counts only if its record is there and the file has the hash. So nothing has to be written down
+elsewhere, two processes may work on one folder, and what is damaged is set aside and made again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -24,7 +25,6 @@ from gdexp import columns, store
 from gdexp.plan import Tile
 from gdexp.results import Results
 
-KEY, CHECK = b"gdexp", b"gdexp.sha256"  # of the part file's own metadata: a record, its hash
 DAMAGED = "damaged"  # the folder of what was set aside
 STALE_SECONDS = 3600.0  # after which a file that was never renamed is nobody's
 
@@ -45,31 +45,32 @@ def write(results: Results, tile: Tile, table: pa.Table, tally: dict[str, Any]) 
         "sha256": columns.digest(table),
     }
     told = record | {"identity": results.manifest["identity"], "tally": tally}
-    text = json.dumps(told).encode()
-    results.add_runs(tile.part, table.replace_schema_metadata({KEY: text, CHECK: _hash(text)}))
+    results.add_runs(tile.part, table)
+    if results.directory:  # now it counts
+        told["file_sha256"] = store.file_hash(results.directory, store.RUNS, tile.part)
+        store.write_record(results.directory, tile.part, {"tile": told, "sha256": _hash(told)})
     return Commit(record, tally)
 
 
 def read(directory: FilePath, tile: Tile, identity: str) -> Commit | None:
     """A finished tile, if its file is there, whole, of this sweep and of this place in it."""
     try:
-        table = store.read_part(directory, store.RUNS, tile.part)
-        kept = table.schema.metadata or {}
-        if kept[CHECK] != _hash(kept[KEY]):
+        kept = store.read_record(directory, tile.part)
+        told = kept["tile"]
+        if kept["sha256"] != _hash(told):
             return None
-        told = json.loads(kept[KEY])
         record = {name: told[name] for name in ("part", "first", "count", "sha256")}
         mine = (tile.part, tile.first, tile.count, identity)
         if (*(record[name] for name in ("part", "first", "count")), told["identity"]) != mine:
             return None
-        whole = table.num_rows == tile.count and columns.digest(table) == record["sha256"]
+        whole = store.file_hash(directory, store.RUNS, tile.part) == told["file_sha256"]
         return Commit(record, told["tally"]) if whole else None
-    except (OSError, pa.ArrowException, KeyError, ValueError, TypeError):
+    except (OSError, KeyError, ValueError, TypeError):
         return None
 
 
-def _hash(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest().encode()
+def _hash(told: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def finished(
@@ -77,7 +78,7 @@ def finished(
 ) -> Iterator[tuple[Tile, Commit]]:
     """The tiles whose files are as they should be; files that are not are set aside."""
     for tile in tiles:
-        if not store.has_part(directory, store.RUNS, tile.part):
+        if not store.has_record(directory, tile.part):
             continue
         if commit := read(directory, tile, identity):
             yield tile, commit
@@ -85,13 +86,14 @@ def finished(
             set_aside(directory, tile.part)
 
 
-def set_aside(directory: FilePath, part: int) -> FilePath:
-    """Moves a part file away, under a name of its own."""
-    source = store.part_path(directory, store.RUNS, part)
-    target = directory / DAMAGED / f"{source.name}.{uuid.uuid4().hex[:8]}"
-    target.parent.mkdir(exist_ok=True)
-    os.replace(source, target)
-    return target
+def set_aside(directory: FilePath, part: int) -> None:
+    """Moves a part file and its record away, under names of their own."""
+    (directory / DAMAGED).mkdir(exist_ok=True)
+    unique = uuid.uuid4().hex[:8]
+    files = (store.part_path(directory, store.RUNS, part), store.record_path(directory, part))
+    for source in reversed(files):  # without its record it counts no more
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(source, directory / DAMAGED / f"{source.name.lstrip('.')}.{unique}")
 
 
 def sweep_up(directory: FilePath) -> None:

@@ -175,7 +175,7 @@ def _found(results: Results, tally: Tally, tiles: list[Tile]) -> set[int]:
 def _unclaimed(results: Results, tiles: Iterable[Tile]) -> Iterator[Tile]:
     """The tiles that nobody has stored when their turn comes."""
     for tile in tiles:
-        if not results.directory or not store.has_part(results.directory, store.RUNS, tile.part):
+        if not results.directory or not store.has_record(results.directory, tile.part):
             yield tile
 
 

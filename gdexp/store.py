@@ -7,6 +7,7 @@ file or none. A tile's part counts by the hash of its contents, kept in the mani
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import uuid
@@ -23,6 +24,7 @@ from gdexp.base import UsageError
 
 MANIFEST, CONFIG, SUMMARY = "manifest.json", "config.yaml", "summary.json"
 RUNS, TRACES = "runs", "traces"
+RECORDS = ".tiles"  # of `commits`
 LABELS, MINIMA, CURVES = "labels.parquet", "minima.parquet", "curves.parquet"
 MOST_CONFIG_BYTES = 2**20  # of a saved config that is read back
 
@@ -152,9 +154,30 @@ def read_part(
         return file.read(names)
 
 
-def has_part(directory: FilePath, folder: str, part: int) -> bool:
-    """Whether the file of a part is there, whatever it holds."""
-    return part_path(directory, folder, part).exists()
+def write_record(directory: FilePath, part: int, record: Mapping[str, Any]) -> None:
+    """What `commits` knows of a part of runs/."""
+    _write(record_path(directory, part), json.dumps(record).encode())
+
+
+def read_record(directory: FilePath, part: int) -> dict[str, Any]:
+    """What `write_record` wrote; OSError or ValueError if it is not there, or not whole."""
+    return json.loads(record_path(directory, part).read_text())
+
+
+def has_record(directory: FilePath, part: int) -> bool:
+    """Whether the record of a part is there, whatever it holds."""
+    return record_path(directory, part).exists()
+
+
+def record_path(directory: FilePath, part: int) -> FilePath:
+    """The file of a record: in a folder of its own, as runs/ holds nothing but data."""
+    return directory / RECORDS / f"part-{part:06d}.json"
+
+
+def file_hash(directory: FilePath, folder: str, part: int) -> str:
+    """The sha256 of a part's file, byte by byte."""
+    with open(part_path(directory, folder, part), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def part_numbers(directory: FilePath, folder: str) -> list[int]:

@@ -64,6 +64,8 @@ def call(begin):
     def call(*words, **options):
         with begin(*words, **options) as process:
             out, err = process.communicate(timeout=120)
+        # a loaded machine takes so long that progress is told
+        err = "".join(line for line in err.splitlines(True) if " left · " not in line)
         return process.returncode, out, err
 
     return call

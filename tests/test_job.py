@@ -79,7 +79,8 @@ def test_the_folder_holds_the_contracts_files(done):
     names = {str(p.relative_to(done[1])) for p in done[1].rglob("*") if p.is_file()}
     parts = {"runs/part-000000.parquet", "runs/part-000001.parquet", "traces/part-000000.parquet"}
     derived = {"summary.json", "labels.parquet", "minima.parquet", "curves.parquet"}
-    assert names == {"mine.py", "config.yaml", "manifest.json", *derived, *parts}
+    records = {".tiles/part-000000.json", ".tiles/part-000001.json"}
+    assert names == {"mine.py", "config.yaml", "manifest.json", *derived, *parts, *records}
 
 
 def test_the_manifest_is_there_before_the_first_tile_and_complete_at_the_end(done, manifest):

@@ -123,7 +123,7 @@ def test_every_part_of_a_folder_has_one_schema(directory):
     parts = sorted((directory / "runs").iterdir())
     schemas = [pq.read_schema(part) for part in parts]
     assert len(schemas) == 4
-    assert all(schema.equals(schemas[0]) for schema in schemas)
+    assert all(schema.equals(schemas[0], check_metadata=True) for schema in schemas)
 
 
 def test_rows_are_the_ends_that_the_engine_gave(made):
