@@ -93,7 +93,7 @@ def set_aside(directory: FilePath, part: int) -> None:
     files = (store.part_path(directory, store.RUNS, part), store.record_path(directory, part))
     for source in reversed(files):  # without its record it counts no more
         with contextlib.suppress(FileNotFoundError):
-            os.replace(source, directory / DAMAGED / f"{source.name.lstrip('.')}.{unique}")
+            os.replace(source, directory / DAMAGED / f"{source.name}.{unique}")
 
 
 def sweep_up(directory: FilePath) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from gdexp.analysis import minima
+from gdexp.analysis.counts import OUTCOMES, places
 from gdexp.analysis.minima import KINDS, Catalogue, Ends, Kind
 from gdexp.analysis.statistics import wilson
 from gdexp.base import Outcome
@@ -20,6 +21,7 @@ from gdexp.results import Results
 
 TOLERANCE = 1e-4  # of the domain's width: stationary points nearer to each other are one
 NEEDED = ("x", "outcome")  # columns without which nothing can be told
+LOST = OUTCOMES.index(Outcome.DIVERGED)
 UNRESOLVED = KINDS.index(Kind.UNRESOLVED)
 
 LABELS = pa.schema([("run", pa.int64()), ("kind", NAME), ("minimum_id", pa.int32())])
@@ -134,15 +136,13 @@ def _parts(results: Results) -> Iterator[Part]:
         count = table.num_rows
         flat = np.asarray(table["x"].combine_chunks().flatten(), np.float64)
         norm = np.asarray(table["grad_norm"]) if "grad_norm" in kept else np.zeros(count)
-        outcome = table["outcome"].combine_chunks()
-        lost = outcome.dictionary.to_pylist().index(str(Outcome.DIVERGED))
         numbers = [i for i, (room, _) in enumerate(group.varied) if room == "objective"]
         yield Part(
             group=group,
             runs=tile.runs,
             x=flat.reshape(count, -1),
             grad_norm=norm,
-            ended=np.asarray(outcome.indices) != lost,
+            ended=places(table["outcome"], OUTCOMES) != LOST,
             own=group.numbers(tile.runs)[:, numbers],
         )
 

@@ -59,3 +59,28 @@ def compilations():
             jax.monitoring.unregister_event_duration_listener(listen)
 
     return counted
+
+
+@pytest.fixture(scope="session")
+def asked():
+    """A sweep of four tiles, 1,600 runs."""
+    from gdexp import api
+
+    return api.experiment(
+        ["himmelblau", "paraboloid"],
+        optimizer=["sgd", "adam"],
+        grid={"learning_rate": [0.005, 0.3]},
+        start={"uniform": 200},
+        stop_max_steps=100,
+        stop_targets=[1.0],
+    )
+
+
+@pytest.fixture(scope="session")
+def whole(asked, tmp_path_factory):
+    """The folder of that sweep, which no test may change."""
+    from gdexp import job
+
+    folder = tmp_path_factory.mktemp("whole") / "sweep"
+    job.run(asked, folder)
+    return folder

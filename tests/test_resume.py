@@ -13,24 +13,9 @@ import time
 import pytest
 
 import gdexp
-from gdexp import __main__, api, commits, job, store
+from gdexp import __main__, commits, job, store
 
-ASKED = api.experiment(
-    ["himmelblau", "paraboloid"],
-    optimizer=["sgd", "adam"],
-    grid={"learning_rate": [0.005, 0.3]},
-    start={"uniform": 200},
-    stop_max_steps=100,
-    stop_targets=[1.0],
-)
 TIMINGS = ("seconds", "compile_seconds", "runs_per_second")
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("resume") / "sweep"
-    job.run(ASKED, folder)
-    return folder
 
 
 @pytest.fixture
@@ -83,8 +68,8 @@ def test_a_finished_sweep_is_left_alone(whole, capsys):
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
 
-def test_a_prepared_sweep_is_computed(whole, tmp_path):
-    job.run(dataclasses.replace(ASKED, prepare=True), tmp_path / "prepared")
+def test_a_prepared_sweep_is_computed(asked, whole, tmp_path):
+    job.run(dataclasses.replace(asked, prepare=True), tmp_path / "prepared")
     assert resume(tmp_path / "prepared") == 0
     found, wanted = gdexp.load(tmp_path / "prepared"), gdexp.load(whole)
     assert found.runs.equals(wanted.runs)

@@ -13,26 +13,11 @@ import pytest
 import gdexp
 from gdexp import __main__, api, job, verify
 
-ASKED = api.experiment(
-    ["himmelblau", "paraboloid"],
-    optimizer=["sgd", "adam"],
-    grid={"learning_rate": [0.005, 0.3]},
-    start={"uniform": 200},
-    stop_max_steps=100,
-)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("verify") / "sweep"
-    job.run(ASKED, folder)
-    return folder
-
 
 @pytest.fixture
-def folder(made, tmp_path):
+def folder(whole, tmp_path):
     """A copy that may be spoilt."""
-    return shutil.copytree(made, tmp_path / "sweep")
+    return shutil.copytree(whole, tmp_path / "sweep")
 
 
 @pytest.fixture
@@ -45,13 +30,13 @@ def say(capsys):
     return say
 
 
-def test_a_sweep_has_the_same_bits_again(say, made):
-    assert say("reproduce", made) == (0, "SAME BITS (1,600 runs checked)\n")
-    assert say("reproduce", made / "config.yaml")[0] == 0
+def test_a_sweep_has_the_same_bits_again(say, whole):
+    assert say("reproduce", whole) == (0, "SAME BITS (1,600 runs checked)\n")
+    assert say("reproduce", whole / "config.yaml")[0] == 0
 
 
-def test_a_sample_of_tiles_is_stated(say, made):
-    code, told = say("reproduce", made, "--runs", "300")
+def test_a_sample_of_tiles_is_stated(say, whole):
+    code, told = say("reproduce", whole, "--runs", "300")
     assert code == 0 and told.startswith("SAME BITS (400 runs checked)\nof tiles ")
 
 
@@ -93,10 +78,10 @@ def test_what_is_different_is_told(say, folder):
     assert "other bits in 1 of 4 tiles" in told
 
 
-def test_without_fma_the_bits_are_others_and_the_flag_is_named(made):
+def test_without_fma_the_bits_are_others_and_the_flag_is_named(whole):
     """In a process of its own: a flag of XLA is read once."""
     told = subprocess.run(
-        [sys.executable, "-m", "gdexp", "reproduce", str(made)],
+        [sys.executable, "-m", "gdexp", "reproduce", str(whole)],
         env=os.environ | {"XLA_FLAGS": "--xla_cpu_max_isa=AVX"},
         capture_output=True,
         text=True,
@@ -106,8 +91,8 @@ def test_without_fma_the_bits_are_others_and_the_flag_is_named(made):
     assert "largest difference" in told.stderr and "same outcome" in told.stderr
 
 
-def test_another_number_of_lanes_is_told_whatever_comes_of_it(made):
-    verdict = verify.reproduce(gdexp.load(made), lanes=64)
+def test_another_number_of_lanes_is_told_whatever_comes_of_it(whole):
+    verdict = verify.reproduce(gdexp.load(whole), lanes=64)
     assert "himmelblau × sgd: 1024 lanes → 64" in verdict.reasons
 
 
@@ -120,8 +105,8 @@ def test_nothing_to_compare_with_is_said(say, tmp_path):
 # -- replay ------------------------------------------------------------------------------------
 
 
-def test_runs_replayed_alone_end_on_the_stored_bits(made):
-    found = gdexp.load(made)
+def test_runs_replayed_alone_end_on_the_stored_bits(whole):
+    found = gdexp.load(whole)
     runs = [0, 777, 1599, 3, 400]
     stored = found.runs.to_pylist()
     for run, again in zip(runs, found.replay(*runs), strict=True):
@@ -154,6 +139,6 @@ def test_a_stored_end_of_other_bits_is_named(say, folder):
         (["reproduce", "--run", "5"], "there is no flag --run"),
     ],
 )
-def test_wrong_words_are_refused(say, made, words, told):
-    code, said = say(words[0], made, *words[1:])
+def test_wrong_words_are_refused(say, whole, words, told):
+    code, said = say(words[0], whole, *words[1:])
     assert code == 2 and told in said

@@ -42,7 +42,8 @@ class Tried(NamedTuple):
         """The values of the axes at a point."""
         run = self.group.first + point * self.group.starts * self.group.replicates
         axes = [key for axis in self.group.axes for key in axis.keys]
-        return {key: float(self.group.keys(np.array([run]), axes)[key][0]) for key in axes}
+        found = self.group.keys(np.array([run]), axes)
+        return {key: float(found[key][0]) for key in axes}
 
 
 def tried(tiles: Tiles, target: int | None, budget: float = math.inf) -> Iterator[Tried]:

@@ -12,6 +12,7 @@ from gdexp.base import UsageError, nearest
 if TYPE_CHECKING:
     from gdexp.results import Results
 
+NOT_THE_SAME = 3  # exit code: other bits than were stored
 ROOTS = ("outputs", "multirun")  # where Hydra writes
 
 

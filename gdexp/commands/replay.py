@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from gdexp.base import Path, Reason, UsageError
-from gdexp.commands import asked
+from gdexp.commands import NOT_THE_SAME, asked
 from gdexp.config.values import whole
 from gdexp.sinks.terminal import path_table
-
-NOT_THE_SAME = 3  # exit code
 
 
 def main(arguments: Sequence[str]) -> int:

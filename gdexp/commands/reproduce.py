@@ -7,10 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gdexp import store
-from gdexp.commands import asked, option
+from gdexp.commands import NOT_THE_SAME, asked, option
 from gdexp.config.values import whole
-
-NOT_THE_SAME = 3  # exit code
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -6,9 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from gdexp.base import discover
-from gdexp.commands import asked
-
-NOT_THE_SAME = 3  # exit code
+from gdexp.commands import NOT_THE_SAME, asked
 
 
 def main(arguments: Sequence[str]) -> int:
