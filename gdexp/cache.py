@@ -17,6 +17,8 @@ from typing import Any
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
+from gdexp.base import UsageError
+
 MOST_BYTES = 2**28  # of all entries: a program takes some 100 KiB
 
 # The settings of JAX while a program is looked up, compiled and kept.
@@ -58,6 +60,19 @@ def compiled(
     else:
         _trim(kept, MOST_BYTES)
     return made
+
+
+def check() -> None:
+    """Raises UsageError if a cache that the user set up for JAX can be written by everybody."""
+    own = jax.config.jax_enable_compilation_cache and jax.config.jax_compilation_cache_dir
+    if not own or "://" in own or not hasattr(os, "geteuid"):
+        return
+    with contextlib.suppress(OSError):  # it is not there: JAX makes it
+        if os.stat(own).st_mode & stat.S_IWOTH:
+            raise UsageError(
+                f"{own} can be written by everybody, and JAX runs the code that it keeps there: "
+                f"type chmod o-w {own}, or leave JAX_COMPILATION_CACHE_DIR out"
+            )
 
 
 def folder() -> Path | None:

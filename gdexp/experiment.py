@@ -6,6 +6,8 @@ Defaults stand in conf/config.yaml and on the cards, and nowhere else.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
@@ -122,3 +124,9 @@ def run_columns(keys: Iterable[str], stop: Stop) -> tuple[str, ...]:
     """All columns that runs/ may have, in their order; `keys` are those of grid and draw."""
     last = (TARGET_COLUMN,) if stop.targets else ()
     return (*FIRST_COLUMNS, *keys, *LAST_COLUMNS, *last)
+
+
+def identity(config: Mapping[str, Any], grid: Mapping[str, str], code: Mapping[str, str]) -> str:
+    """What every tile of a sweep carries: the sha256 of what was asked for, and of its code."""
+    told = json.dumps([config, grid, code], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(told.encode()).hexdigest()

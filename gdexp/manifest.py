@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import json
 import time
-from collections.abc import Mapping
 from typing import Any
 
-from gdexp import environment, function, plan, program
+from gdexp import environment, function, program
 from gdexp.engine import Engine
-from gdexp.experiment import Experiment
+from gdexp.experiment import Experiment, identity
 from gdexp.plan import Plan
 
 
@@ -30,19 +27,12 @@ def begin(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str, An
         "format": 1,
         "identity": identity(experiment.config, grid, code),
         **environment.describe(engine.device),
+        "plugins": environment.plugins(experiment.objectives),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "complete": False,
         "runs": planned.count,
         "groups": [
-            {
-                "objective": group.objective_name,
-                "optimizer": group.optimizer.name,
-                "first": group.first,
-                "shape": list(group.shape),
-                "axes": [list(axis.keys) for axis in group.axes],
-                "tile_runs": plan.tile_runs(group),  # what part-*.parquet holds, but for the last
-                "lanes": program.lane_count(engine.device.platform, group),
-            }
+            group.told() | {"lanes": program.lane_count(engine.device.platform, group)}
             for group in planned.groups
         ],
         "dtype": experiment.dtype,
@@ -66,9 +56,3 @@ def complete(manifest: dict[str, Any], engine: Engine, seconds: float) -> None:
         "compile_seconds": engine.compile_seconds,
     }
     manifest["complete"] = True
-
-
-def identity(config: Mapping[str, Any], grid: Mapping[str, str], code: Mapping[str, str]) -> str:
-    """What every tile of a sweep carries: the sha256 of what was asked for, and of its code."""
-    told = json.dumps([config, grid, code], sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(told.encode()).hexdigest()

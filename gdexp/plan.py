@@ -130,6 +130,17 @@ class Group:
                 return i
         return None
 
+    def told(self) -> dict[str, Any]:
+        """What a manifest tells of the group, as plain values."""
+        return {
+            "objective": self.objective_name,
+            "optimizer": self.optimizer.name,
+            "first": self.first,
+            "shape": list(self.shape),
+            "axes": [list(axis.keys) for axis in self.axes],
+            "tile_runs": tile_runs(self),  # what part-*.parquet holds, but for the last
+        }
+
     def start_index(self, run: np.ndarray) -> np.ndarray:
         """Which start each run has [N]."""
         return self.coordinates(run)[-2]
@@ -163,6 +174,12 @@ class Plan:
             for first in range(0, group.count, step):
                 yield Tile(part, group.index, group.first + first, min(step, group.count - first))
                 part += 1
+
+    def is_of(self, manifest: Mapping[str, Any]) -> bool:
+        """Whether a manifest tells of these groups."""
+        mine, theirs = [group.told() for group in self.groups], manifest["groups"]
+        alike = len(mine) == len(theirs) and manifest["runs"] == self.count
+        return alike and all(g == {k: t[k] for k in g} for g, t in zip(mine, theirs, strict=True))
 
     def group_of(self, run: int) -> Group:
         """The group that holds a run number; UsageError if there is no such run."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
@@ -74,16 +73,20 @@ class Results(Answers):
         if self._experiment is None:
             from gdexp.config import saved  # late: reading results needs none of it
 
-            code = self.manifest["code_sha256"]
-            found = saved.experiment(self.config, code, allow_code=self._allow_code)
-            # its values, and not what its formulas give on this machine
-            self._experiment = dataclasses.replace(found, grid=frames.grid(self.manifest))
+            self._experiment = saved.experiment(
+                self.config, self.manifest, allow_code=self._allow_code
+            )
         return self._experiment
 
     @functools.cached_property
     def plan(self) -> Plan:
-        """Which run is what."""
-        return plan.make(self.experiment)
+        """Which run is what; UsageError if config and manifest are not of one sweep."""
+        found = plan.make(self.experiment)
+        if not found.is_of(self.manifest):
+            raise UsageError(
+                f"{self.directory}: config.yaml and manifest.json are not of one sweep"
+            )
+        return found
 
     def add_runs(self, part: int, table: pa.Table) -> None:
         """Takes the rows of a finished tile; they are on the disk when this returns."""
@@ -286,10 +289,11 @@ def load(directory: str | FilePath, *, allow_code: bool = False) -> Results:
     """
     directory = FilePath(directory)
     has_summary = (directory / store.SUMMARY).exists()
+    config, manifest = store.read_sweep(directory)
     return Results(
         directory=directory,
-        config=store.read_config(directory),
-        manifest=store.read_json(directory, store.MANIFEST),
+        config=config,
+        manifest=manifest,
         summary=store.read_json(directory, store.SUMMARY) if has_summary else None,
         allow_code=allow_code,
     )

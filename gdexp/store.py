@@ -20,13 +20,34 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import yaml
 
+from gdexp import untrusted
 from gdexp.base import UsageError
 
 MANIFEST, CONFIG, SUMMARY = "manifest.json", "config.yaml", "summary.json"
 RUNS, TRACES = "runs", "traces"
-RECORDS = ".tiles"  # of `commits`
+RECORDS, DAMAGED = ".tiles", "damaged"  # of `commits`: of finished parts, and what was set aside
 LABELS, MINIMA, CURVES = "labels.parquet", "minima.parquet", "curves.parquet"
-MOST_CONFIG_BYTES = 2**20  # of a saved config that is read back
+MOST_CONFIG_BYTES = 2**20  # of a saved config that is read back, and
+MOST_JSON_BYTES = 2**28  # of a manifest or summary
+
+# What readers count on in a config and a manifest, as `untrusted.check` has shapes.
+CARDS = {"*": (dict, type(None))}
+CONFIG_SHAPE = {
+    **{"objective": CARDS, "optimizer": CARDS, "schedule": dict, "start": dict},
+    **{"store": {"columns": (list, str, type(None))}, "trace": {"every": (int, float, str)}},
+}
+GROUP_SHAPE = {
+    **{"objective": str, "optimizer": str, "first": int, "shape": [int], "axes": [[str]]},
+    **{"tile_runs": int, "lanes": int},
+}
+MANIFEST_SHAPE = {
+    **{"identity": str, "complete": bool, "runs": int, "dtype": str, "grid": {"*": str}},
+    **{"versions": {"*": str}, "device": {"platform": str, "kind": str}, "machine": str},
+    **{"xla_flags": str, "cpu_features": [str], "code_sha256": {"*": str}, "groups": [GROUP_SHAPE]},
+    "programs": [{"group": int, "lanes": int, "sha256": str}],
+    "tiles": [{"part": int, "first": int, "count": int, "sha256": str}],
+}
+MOST_LANES = 2**20
 
 # How parts are written, in ns and bytes a run (65,536 runs of paraboloid x sgd on a 2-core x86-64):
 #
@@ -44,6 +65,10 @@ MOST_CONFIG_BYTES = 2**20  # of a saved config that is read back
 # streams (BYTE_STREAM_SPLIT); pyarrow, pandas, polars 2.1 and duckdb read all of them.
 
 
+class DamagedError(OSError, UsageError):
+    """A file does not hold what was written."""
+
+
 def claim(directory: FilePath) -> None:
     """Raises UsageError if `directory` cannot take a new sweep."""
     for parent in (directory, *directory.parents):
@@ -55,6 +80,13 @@ def claim(directory: FilePath) -> None:
             break
     if (directory / MANIFEST).exists() or (directory / RUNS).exists():
         raise UsageError(f"{directory} already holds a sweep: type hydra.run.dir=NEW_FOLDER")
+
+
+def typed(directory: FilePath) -> str:
+    """A folder as one would type it here."""
+    here = FilePath.cwd()
+    inside = directory.is_absolute() and directory.is_relative_to(here)
+    return (directory.relative_to(here) if inside else directory).as_posix()
 
 
 def write_config(directory: FilePath, config: Mapping[str, Any]) -> None:
@@ -117,24 +149,51 @@ def write_part(directory: FilePath, folder: str, part: int, table: pa.Table) -> 
 
 
 def read_json(directory: FilePath, name: str) -> dict[str, Any]:
-    """manifest.json or summary.json; UsageError if it is not there."""
-    try:
-        return json.loads((directory / name).read_text())
-    except FileNotFoundError:
-        raise UsageError(f"{directory} holds no {name}: it is not a gdexp output folder") from None
+    """manifest.json or summary.json; UsageError if it is not there, or no JSON."""
+    return untrusted.read_json(_there(directory, name), MOST_JSON_BYTES)
 
 
 def read_config(directory: FilePath) -> dict[str, Any]:
-    """config.yaml as plain values, by the safe loader; UsageError if it is not that."""
-    path = directory / CONFIG
+    """config.yaml as plain values; UsageError if it holds anything else."""
+    path = _there(directory, CONFIG)
+    found = untrusted.read_yaml(path, MOST_CONFIG_BYTES)
+    if "hydra" in found:
+        raise UsageError(f"{path} has a hydra: section, which could run code: it is refused")
+    return found
+
+
+def read_sweep(directory: FilePath) -> tuple[dict[str, Any], dict[str, Any]]:
+    """config.yaml and manifest.json, with all that a reader counts on.
+
+    Raises:
+      UsageError: one of them is not there, or is not as gdexp writes it.
+    """
+    config, manifest = read_config(directory), read_json(directory, MANIFEST)
+    untrusted.check(directory / CONFIG, config, CONFIG_SHAPE)
+    untrusted.check(directory / MANIFEST, manifest, MANIFEST_SHAPE)
+    for group in manifest["groups"]:
+        if not (group["tile_runs"] and 0 < group["lanes"] <= MOST_LANES):
+            raise UsageError(f"{directory / MANIFEST} was not written by gdexp: a group is empty")
+    return config, manifest
+
+
+def refuse_links(directory: FilePath) -> None:
+    """Raises UsageError if something in an output directory leads out of it.
+
+    Whoever made the folder would else choose where the next files are written.
+    """
+    for name in (RUNS, TRACES, RECORDS, DAMAGED, "wandb"):
+        if (directory / name).is_symlink():
+            raise UsageError(
+                f"{directory / name} is a link to another place: copy what it leads to"
+            )
+
+
+def _there(directory: FilePath, name: str) -> FilePath:
+    path = directory / name
     if not path.is_file():
-        raise UsageError(f"{directory} holds no {CONFIG}: it is not a gdexp output folder")
-    if path.stat().st_size > MOST_CONFIG_BYTES:
-        raise UsageError(f"{path} is larger than {MOST_CONFIG_BYTES} bytes: it is not read")
-    try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is not plain YAML: {error}") from None
+        raise UsageError(f"{directory} holds no {name}: it is not a gdexp output folder")
+    return path
 
 
 def parts(directory: FilePath, folder: str, numbers: Iterable[int] | None = None) -> ds.Dataset:
@@ -150,8 +209,16 @@ def read_part(
 ) -> pa.Table:
     """One part, or its columns `names`, alone: a dataset of all keeps what it learns of each."""
     path = part_path(directory, folder, part)
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read(names)
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            return file.read(names)
+    except FileNotFoundError:
+        raise
+    except (OSError, pa.ArrowException) as error:
+        told = str(error).splitlines()[0]
+        raise DamagedError(
+            f"{path} is damaged ({told:.80}): python -m gdexp resume {directory} makes it again"
+        ) from None
 
 
 def write_record(directory: FilePath, part: int, record: Mapping[str, Any]) -> None:

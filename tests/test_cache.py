@@ -15,6 +15,7 @@ import pytest
 from jax.experimental.compilation_cache import compilation_cache
 
 from gdexp import cache
+from gdexp.base import UsageError
 
 ROOT = Path(__file__).parents[1]
 X = np.linspace(-1, 1, 64, dtype=np.float32)
@@ -93,6 +94,7 @@ CHILD = """
 import sys
 import jax, jax.numpy as jnp, numpy as np
 from gdexp import cache
+from gdexp.base import UsageError
 found = []
 jax.monitoring.register_event_listener(lambda event, **_: found.append(event.rpartition("/")[2]))
 x = np.linspace(-1, 1, 64, dtype=np.float32)
@@ -279,3 +281,19 @@ def test_what_xla_refuses_is_raised_and_takes_no_entry_along(home):
     with pytest.raises(jax.errors.JaxRuntimeError, match="no_such_option"):
         cache.compiled(lowered(), {"no_such_option": True})
     assert len(entries(home)) == 1
+
+
+@posix
+def test_a_cache_of_ones_own_that_everybody_can_write_to_is_refused(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    set_directory(shared)
+    cache.check()
+    shared.chmod(0o777)
+    with pytest.raises(UsageError, match=f"type chmod o-w {shared}"):
+        cache.check()
+    with set_to("jax_enable_compilation_cache", False):
+        cache.check()
+    for harmless in (tmp_path / "nothing", "gs://bucket/cache", None):
+        set_directory(harmless)
+        cache.check()

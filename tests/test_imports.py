@@ -16,9 +16,11 @@ PACKAGE = ROOT / "gdexp"
 # Room -> the rooms it may import. Each may name only rooms above it, so that there is no cycle.
 LAW = {
     "base": "",
+    "untrusted": "base",
+    "cache": "base",
+    "interrupts": "",
     "random": "",
     "environment": "",
-    "cache": "",
     "schedules": "",
     "objectives": "base",
     "optimizers": "base",
@@ -42,31 +44,36 @@ LAW = {
     "logs": "base refill program",
     "stream": "base plan refill lanes logs",
     "paths": "base refill lanes logs stream",
+    "memory": "base plan",
+    "devices": "base",
     "engine": "base cache experiment plan descent backend refill lanes program stream paths tables "
-    "trig",
+    "trig memory devices",
     "columns": "base experiment plan",
-    "store": "base",
+    "store": "base untrusted",
     "frames": "base",
     "analysis": "base experiment plan frames",
     "curvature": "base cache",
-    "config": "base schedules starts function experiment",
+    "config": "base environment schedules starts function experiment frames",
     "followup": "base random experiment plan starts paths engine curvature analysis",
     "shelf": "base store",
     "answers": "base experiment plan engine analysis frames followup",
     "results": "base random function experiment plan store shelf config frames answers",
-    "verify": "base environment plan engine columns store results",
-    "commits": "plan columns store results",
-    "labels": "base experiment plan columns analysis curvature results",
-    "sinks": "base experiment plan results",
-    "metrics": "base experiment plan program analysis curvature",
     "manifest": "environment function experiment plan program engine",
-    "job": "base experiment plan engine columns store analysis metrics followup manifest commits "
-    "verify labels results sinks",
+    "verify": "base environment plan engine columns store results",
+    "commits": "environment plan columns store results verify",
+    "labels": "base experiment plan columns analysis curvature results",
+    "sinks": "base experiment plan store results",
+    "metrics": "base experiment plan program analysis curvature",
+    "extending": "base optimizers experiment plan program stream engine columns commits verify "
+    "config results",
+    "job": "base experiment plan memory engine columns store analysis metrics followup manifest "
+    "commits verify extending labels results sinks",
     "typeset": "base",
     "zooming": "base experiment config results",
-    "api": "base function experiment plan engine store config results job zooming",
-    "commands": "base experiment plan engine store results sinks config job typeset zooming verify",
-    "__main__": "base config commands",
+    "api": "base function experiment plan engine store config results job zooming extending",
+    "commands": "base interrupts experiment plan engine store results sinks config job typeset "
+    "zooming extending verify commits",
+    "__main__": "base interrupts config commands",
 }
 
 # Package from outside -> the modules that may import it, a room standing for all of its modules.
@@ -77,10 +84,10 @@ OUTSIDE = {
     "rich": "sinks.terminal commands",
     "plotly": "sinks",
     "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
-    "soa tables trig backend refill lanes program logs stream paths cache engine curvature",
+    "soa tables trig backend refill lanes program logs stream paths cache devices engine curvature",
     "optax": "optimizers descent tables",
-    "pyarrow": "columns store shelf frames followup answers verify typeset commits labels results "
-    "sinks._wandb",
+    "pyarrow": "columns store shelf frames followup answers verify extending typeset commits "
+    "labels results sinks._wandb",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 

@@ -35,10 +35,12 @@ TEXT = re.compile(  # keys whose value is any text, even one that Hydra's gramma
 NUMBER = re.compile(r"(?:(?:objective\.(?!(?:expr|file)\.)|optimizer\.)\w+|schedule)\.\w+")
 PARAMETERS = re.compile(r"objective\.(expr|file)\.parameters\.\w+")
 SEVERAL = re.compile(r"\[|(log|lin):")  # how a value begins that is an axis; or it has a comma
+RUNNABLE = ("hydra.job_logging", "hydra.hydra_logging", "hydra.searchpath", "hydra.job.env_set")
 REFUSED = {  # keys of Hydra that would go round this program -> what to type
     "hydra.mode": "type -m for a run and folder of each value",
     "hydra.callbacks": "leave it out",
     "hydra.job.chdir": "leave it out; hydra.run.dir=DIR says where results go",
+    **dict.fromkeys(RUNNABLE, "leave it out: what it names could be run"),
     "start.name": "type start=NAME",
     "schedule.name": "type schedule=NAME",
 }
@@ -151,6 +153,8 @@ def _parsed(word: str) -> tuple[str, str, str]:
     """KEY=VALUE as the key, the key without its +, and the value."""
     if "${" in word:
         raise UsageError(f"{word!r}: interpolations (${{...}}) are refused; type the value itself")
+    if re.search(r"\b_target_\b", word):
+        raise UsageError(f"{word!r}: _target_ names code to run, and is refused: leave it out")
     key, equals, value = (part.strip() for part in word.partition("="))
     if not equals:
         raise UsageError(f"{word!r} is not KEY=VALUE (python -m gdexp --help)")
