@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,26 @@ def describe(device: Any) -> dict[str, Any]:
         "system": platform.system(),
         "cpu_features": np.show_config(mode="dicts")["SIMD Extensions"].get("found", []),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+    }
+
+
+def place() -> str:
+    """The name of this machine, to tell it from others that work on the same sweep."""
+    return f"{platform.node() or 'a machine'} ({platform.machine()})"
+
+
+def entry_points() -> list[importlib.metadata.EntryPoint]:
+    """What installed packages add to the objectives, in the order of their names."""
+    found = importlib.metadata.entry_points(group="gdexp.objectives")
+    return sorted(found, key=lambda point: (point.name, point.value))
+
+
+def plugins(names: Iterable[str]) -> dict[str, str]:
+    """Objective -> package and version, for those among `names` that a package adds."""
+    return {
+        point.name: f"{point.dist.name} {point.dist.version}"
+        for point in entry_points()
+        if point.name in names
     }
 
 

@@ -79,10 +79,11 @@ def reproduce(results: Results, runs: int | None = None, lanes: int | None = Non
     Raises:
       UsageError: nothing is stored to compare with.
     """
-    records = {record["part"]: record for record in results.manifest["tiles"]}
+    then = results.manifest
+    records = {record["part"]: record for record in then["tiles"]}
     if not records:
         raise UsageError(f"{results.directory} holds no finished tile to compare with")
-    recorded = {p["group"]: p["lanes"] for p in results.manifest["programs"]}
+    recorded = {p["group"]: p["lanes"] for p in then["programs"]}
     wanted = dict.fromkeys(range(len(results.plan.groups)), lanes) if lanes else recorded
     engine = Engine(results.experiment, results.plan, wanted)
     tiles = _sample([t for t in results.plan.tiles() if t.part in records], runs)
@@ -105,7 +106,7 @@ def reproduce(results: Results, runs: int | None = None, lanes: int | None = Non
         tiles=tuple(tile.part for tile in tiles),
         differing=tuple(sorted(differing)),
         damaged=tuple(sorted(damaged)),
-        reasons=tuple(differences(results.manifest, engine)),
+        reasons=tuple(differences(then, engine)),
         largest=largest,
         agreeing=float(np.mean(agreeing)) if agreeing else float("nan"),
     )
@@ -118,6 +119,10 @@ def differences(then: Mapping[str, Any], engine: Engine) -> Iterator[str]:
         before, after = (who["versions"].get(package) for who in (then, now))
         if before != after:
             yield f"{package} {before} → {after}"
+    added = environment.plugins(engine.experiment.objectives)
+    for name, package in then.get("plugins", {}).items():
+        if added.get(name) != package:
+            yield f"objective {name}: {package} → {added.get(name)}"
     for name, told in (("device", "device"), ("machine", "machine"), ("xla_flags", "XLA_FLAGS")):
         if then[name] != now[name]:
             yield f"{told} {_shown(then[name])} → {_shown(now[name])}"

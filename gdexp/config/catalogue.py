@@ -13,6 +13,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from gdexp import base, schedules, starts
+from gdexp.config import plugins
 
 # Cards of objectives that are not files of the package: a formula, and a function in a file.
 USER_CARDS: Mapping[str, Mapping[str, Any]] = {
@@ -40,8 +41,9 @@ def sweep_directories() -> list[Path]:
 
 @functools.cache
 def objectives() -> dict[str, type[base.Objective]]:
-    """Objectives by name."""
-    return base.discover("gdexp.objectives", base.Objective)
+    """Objectives by name: this package's own, and those that installed packages add."""
+    own = base.discover("gdexp.objectives", base.Objective)
+    return dict(sorted({**plugins.objectives().found, **own}.items()))
 
 
 @functools.cache
@@ -102,6 +104,8 @@ def pick(group: str, name: Any) -> str:
       UsageError: it does not; the message says the nearest that it takes.
     """
     known = choices(group)
+    if group == "objective" and name not in known and name in plugins.objectives().broken:
+        raise base.UsageError(plugins.objectives().broken[name])
     if name not in known:
         few = f": there are {', '.join(known[:12])}"
         hint = base.nearest(str(name).lower(), known) or few
