@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gdexp.api import descend as descend
+    from gdexp.api import extend as extend
     from gdexp.api import sweep as sweep
     from gdexp.api import zoom as zoom
     from gdexp.base import UsageError as UsageError
@@ -24,6 +25,7 @@ _ROOMS = {
     "sweep": "gdexp.api",
     "descend": "gdexp.api",
     "zoom": "gdexp.api",
+    "extend": "gdexp.api",
     "load": "gdexp.results",
     "Results": "gdexp.results",
     "UsageError": "gdexp.base",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gdexp import engine, function, job, plan, store, zooming
+from gdexp import engine, extending, function, job, plan, store, zooming
 from gdexp.base import Path, UsageError
 from gdexp.config import catalogue, check, tree
 from gdexp.experiment import Experiment
@@ -89,6 +89,43 @@ def zoom(
         directory = FilePath(directory)
         store.claim(directory)
     return job.run(asked, directory)
+
+
+def extend(
+    results: Results, changes: Mapping[str, Any], directory: str | FilePath | None = None
+) -> Results:
+    """Runs a sweep with more starts, values or replicates; runs that are there are taken from it.
+
+    A run is taken if its numbers and its start are the same to the last bit: uniform, normal and
+    sobol starts of a larger `start.num` begin with those of a smaller, and points may be appended.
+
+    Args:
+      results: of the sweep, finished or not.
+      changes: `start.KEY`, `grid.KEY` or `replicates` -> its new value, whole: {"start.num": 200,
+        "grid.learning_rate": [0.1, 0.2, 0.4]}.
+      directory: where to write; None keeps everything in memory.
+
+    Returns:
+      The results of the larger sweep; `manifest["taken"]` tells how many runs were taken.
+
+    Raises:
+      UsageError: the sweep has no such key, or the directory is taken.
+      NotTheSameError: some of its runs, made again, come out otherwise here.
+
+    Example:
+      >>> import gdexp
+      >>> few = gdexp.sweep("parabola", grid={"learning_rate": [0.5, 1.5]}, start={"uniform": 10})
+      >>> more = gdexp.extend(few, {"start.num": 30, "grid.learning_rate": [0.5, 1.0, 1.5]})
+      >>> more.runs.num_rows, more.manifest["taken"]["runs"]
+      (90, 20)
+    """
+    asked = extending.experiment(results, changes)
+    planned = plan.make(asked)
+    engine.check(asked, planned)
+    if directory is not None:
+        directory = FilePath(directory)
+        store.claim(directory)
+    return job.run(asked, directory, known=extending.Known(results, planned))
 
 
 def experiment(

@@ -22,6 +22,10 @@ class UsageError(ValueError):
     """The user's words are wrong. The message is one short text that says what to type instead."""
 
 
+class OutOfMemoryError(Exception):
+    """A device's memory did not suffice, though it was expected to; the numbers, and what helps."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Returns `: did you mean X?` for the choice spelled most like `word`, or an empty text.
 

@@ -12,13 +12,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from gdexp.base import Ends, Outcome, Path, Reason
-from gdexp.experiment import Experiment
+from gdexp.experiment import TARGET_COLUMN, Experiment
 from gdexp.plan import Group, Plan, Tile
 
 NAME = pa.dictionary(pa.int32(), pa.string())
 ENDINGS = list(Reason)[1:]  # without RUNNING: a stored run has ended
 REASONS = [reason.label for reason in ENDINGS]
 OUTCOMES = list(Outcome)
+ENDS_AS_THEY_ARE = ("f0", "f", "f_best", "grad_norm", "steps", "evaluations")
 OUTCOME_OF = np.array([OUTCOMES.index(reason.outcome) for reason in ENDINGS])
 
 
@@ -63,6 +64,22 @@ def run_table(experiment: Experiment, plan: Plan, tile: Tile, ends: Ends) -> pa.
         return made[name]() if name in made else getattr(ends, name)
 
     return pa.table({name: column(name) for name in schema.names}, schema)
+
+
+def ends_of(table: pa.Table) -> Ends:
+    """How runs ended, from their rows with all columns: the inverse of `run_table`."""
+    rows = table.combine_chunks()
+    reached = np.empty((rows.num_rows, 0), np.int32)
+    if TARGET_COLUMN in rows.column_names:
+        reached = _array(rows[TARGET_COLUMN], -1)
+    places = {name: i + 1 for i, name in enumerate(REASONS)}
+    return Ends(
+        x=_array(rows["x"]),
+        reason=np.array([places[name] for name in rows["reason"].to_pylist()], np.int32),
+        reached=reached,
+        period=np.asarray(rows["period"].fill_null(0)),
+        **{name: np.asarray(rows[name]) for name in ENDS_AS_THEY_ARE},
+    )
 
 
 def trace_schema(experiment: Experiment) -> pa.Schema:
@@ -173,6 +190,13 @@ def _starts(group: Group, runs: np.ndarray, dtype: str) -> np.ndarray:
     """Where runs begin [N, D], in the numbers they descend in."""
     with np.errstate(over="ignore"):  # a start beyond float32 is an infinite one
         return group.points(runs).astype(dtype)
+
+
+def _array(column: pa.ChunkedArray, missing: int | None = None) -> np.ndarray:
+    """A list column whose rows are as long as each other as an array [N, D]."""
+    items = column.combine_chunks().flatten()
+    items = items if missing is None else items.fill_null(missing)
+    return np.asarray(items).reshape(len(column), -1)
 
 
 def _lists(rows: np.ndarray, missing: np.ndarray | None = None) -> pa.ListArray:

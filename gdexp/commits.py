@@ -15,17 +15,17 @@ import json
 import os
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from gdexp import columns, store
+from gdexp import columns, environment, plan, store
 from gdexp.plan import Tile
 from gdexp.results import Results
+from gdexp.verify import NotTheSameError
 
-DAMAGED = "damaged"  # the folder of what was set aside
 STALE_SECONDS = 3600.0  # after which a file that was never renamed is nobody's
 
 
@@ -34,22 +34,33 @@ class Commit(NamedTuple):
 
     record: dict[str, Any]  # part, first, count, sha256: what the manifest has
     tally: dict[str, Any]  # what was counted of its runs
+    by: str  # the machine that made it
 
 
 def write(results: Results, tile: Tile, table: pa.Table, tally: dict[str, Any]) -> Commit:
-    """Stores a finished tile; it is on the disk when this returns."""
+    """Stores a finished tile; it is on the disk when this returns.
+
+    Raises:
+      NotTheSameError: another process has stored it meanwhile, with other bits.
+    """
     record = {
         "part": tile.part,
         "first": tile.first,
         "count": tile.count,
         "sha256": columns.digest(table),
     }
-    told = record | {"identity": results.manifest["identity"], "tally": tally}
+    identity, here = results.manifest["identity"], environment.place()
+    told = record | {"identity": identity, "by": here, "tally": tally}
+    other = read(results.directory, tile, identity) if results.directory else None
+    if other and other.record != record:
+        raise NotTheSameError(
+            [f"runs {tile.first} to {tile.first + tile.count - 1} of {other.by} and of {here}"]
+        )
     results.add_runs(tile.part, table)
     if results.directory:  # now it counts
         told["file_sha256"] = store.file_hash(results.directory, store.RUNS, tile.part)
         store.write_record(results.directory, tile.part, {"tile": told, "sha256": _hash(told)})
-    return Commit(record, tally)
+    return Commit(record, tally, here)
 
 
 def read(directory: FilePath, tile: Tile, identity: str) -> Commit | None:
@@ -64,7 +75,7 @@ def read(directory: FilePath, tile: Tile, identity: str) -> Commit | None:
         if (*(record[name] for name in ("part", "first", "count")), told["identity"]) != mine:
             return None
         whole = store.file_hash(directory, store.RUNS, tile.part) == told["file_sha256"]
-        return Commit(record, told["tally"]) if whole else None
+        return Commit(record, told["tally"], told["by"]) if whole else None
     except (OSError, KeyError, ValueError, TypeError):
         return None
 
@@ -86,14 +97,21 @@ def finished(
             set_aside(directory, tile.part)
 
 
+def all_whole(directory: FilePath, manifest: Mapping[str, Any]) -> bool:
+    """Whether every tile of a sweep is there as it was stored."""
+    spans = enumerate(plan.tile_spans(manifest["groups"]))
+    tiles = (Tile(part, -1, first, count) for part, (first, count) in spans)
+    return all(read(directory, tile, manifest["identity"]) for tile in tiles)
+
+
 def set_aside(directory: FilePath, part: int) -> None:
     """Moves a part file and its record away, under names of their own."""
-    (directory / DAMAGED).mkdir(exist_ok=True)
+    (directory / store.DAMAGED).mkdir(exist_ok=True)
     unique = uuid.uuid4().hex[:8]
     files = (store.part_path(directory, store.RUNS, part), store.record_path(directory, part))
     for source in reversed(files):  # without its record it counts no more
         with contextlib.suppress(FileNotFoundError):
-            os.replace(source, directory / DAMAGED / f"{source.name}.{unique}")
+            os.replace(source, directory / store.DAMAGED / f"{source.name}.{unique}")
 
 
 def sweep_up(directory: FilePath) -> None:

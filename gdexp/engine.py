@@ -13,7 +13,6 @@ import dataclasses
 import functools
 import hashlib
 import itertools
-import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,9 +22,9 @@ import jax
 import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from gdexp import cache, lanes, paths, program, stream, tables, trig
+from gdexp import cache, devices, lanes, memory, paths, program, stream, tables, trig
 from gdexp.backend import PLAIN, Backend, once, plainly
-from gdexp.base import Ends, Path, UsageError
+from gdexp.base import Ends, OutOfMemoryError, Path, UsageError
 from gdexp.descent import Problem
 from gdexp.experiment import Experiment
 from gdexp.lanes import Pace
@@ -47,14 +46,15 @@ class Engine:
       lanes: group -> how many lanes it had, to have them again; None: by the rule.
 
     Raises:
-      UsageError: there is no device of the kind asked for.
+      UsageError: there is no device of the kind asked for, or others can write to JAX's cache.
     """
 
     def __init__(self, experiment: Experiment, plan: Plan, lanes: Mapping[int, int] | None = None):
         self.experiment = experiment
         self.plan = plan
         self._lanes = dict(lanes or {})
-        self.devices = find_devices(experiment.device)
+        cache.check()
+        self.devices = devices.find(experiment.device)
         self.programs: dict[int, Program] = {}
         self._compiling = threading.Lock()
 
@@ -81,18 +81,21 @@ class Engine:
                     )
             return self.programs[group]
 
-    def run(self, tiles: Iterable[Tile]) -> Iterator[Harvest]:
-        """Descends all runs of `tiles`, of which no two have a run in common.
+    def run(
+        self, tiles: Iterable[Tile], wanted: Callable[[Tile], np.ndarray] | None = None
+    ) -> Iterator[Harvest]:
+        """Descends all runs of `tiles`, of which no two have a run in common; or those `wanted`.
 
         Yields after each device call, so that a caller can show progress and be interrupted; a
         harvest that has `ends` brings a finished tile.
         """
         return stream.run(
             tiles,
-            workers(self.devices),
+            devices.workers(self.devices),
             self.program,
             self.experiment.sign,
             lambda: settings(self.experiment),
+            wanted or (lambda tile: tile.runs),
         )
 
     def trace(self, runs: Sequence[int], steps: int | Iterable[int]) -> Iterator[Path]:
@@ -137,6 +140,12 @@ class Engine:
                 )
             yield Ends(*(column[: len(steps)] for column in found))
 
+    def out_of_memory(self) -> OutOfMemoryError:
+        """What to raise when memory gave out for the second time: the numbers of the largest."""
+        all_needs = [(_needs(self.experiment, g, self.devices), g) for g in self.plan.groups]
+        (count, needed), group = max(all_needs, key=lambda found: found[0][1])
+        return memory.explained(group, count, needed, self.device)
+
     def with_plan(self, plan: Plan) -> Engine:
         """The same programs for other values: `plan` has groups of the same numbers that vary."""
         other = copy.copy(self)
@@ -146,33 +155,6 @@ class Engine:
             for i, program in self.programs.items()
         }
         return other
-
-
-def find_devices(kind: str) -> list[jax.Device]:
-    """The local devices of a kind; for `auto` those of JAX's first.
-
-    Raises:
-      UsageError: there is no device of that kind here.
-    """
-    try:
-        return jax.local_devices(backend=None if kind == "auto" else kind)
-    except RuntimeError:
-        here = ", ".join(sorted({d.platform for d in jax.devices()}))
-        raise UsageError(
-            f"device={kind}: JAX finds none here (it finds {here}): type device=auto, or install "
-            "gdexp[cuda12], gdexp[cuda13] or gdexp[tpu]"
-        ) from None
-
-
-def workers(devices: Sequence[jax.Device]) -> list[jax.Device]:
-    """A device for each thread: all of them, and on CPU each as often as fills the cores.
-
-    Two threads share one CPU device without loss, and its program is compiled once.
-    """
-    if devices[0].platform != "cpu":
-        return list(devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return list(devices) * max(1, (cores or 1) // len(devices))
 
 
 def one_kernel(function: Callable[..., Any], *args: Any) -> Any:
@@ -201,29 +183,38 @@ def check(experiment: Experiment, plan: Plan) -> None:
     """Traces every group's program without compiling it.
 
     Raises:
-      UsageError: an objective or optimizer cannot be built from its card, or there is no device.
+      UsageError: an objective or optimizer cannot be built from its card, its lanes do not fit into
+        memory, there is no device, or others can write to JAX's cache.
     """
-    find_devices(experiment.device)
+    cache.check()
+    here = devices.find(experiment.device)
     for group in plan.groups:
-        with settings(experiment):
-            rules = program.rules(experiment, group)
-            problem = program.problem(group, experiment.sign)
-            try:
-                lanes.trial(problem, rules, group.space.dim)
-            except UsageError:
-                raise
-            except Exception as error:  # whatever a card's values make optax or a function raise
-                told = str(error).strip().splitlines() or [""]
-                raise UsageError(
-                    f"objective {group.objective_name} with optimizer {group.optimizer.name} "
-                    f"cannot be built: {type(error).__name__}: {told[0]}"
-                ) from error
+        try:
+            count, needed = _needs(experiment, group, here)
+        except UsageError:
+            raise
+        except Exception as error:  # whatever a card's values make optax or a function raise
+            told = str(error).strip().splitlines() or [""]
+            raise UsageError(
+                f"objective {group.objective_name} with optimizer {group.optimizer.name} "
+                f"cannot be built: {type(error).__name__}: {told[0]}"
+            ) from error
+        memory.check(group, count, needed, here[0])
+
+
+def _needs(experiment: Experiment, group: Group, here: Sequence[jax.Device]) -> tuple[int, int]:
+    """How many lanes a group has, and about how many bytes they take of one memory."""
+    count = program.lane_count(here[0].platform, group)
+    with settings(experiment):
+        problem, rules = program.problem(group, experiment.sign), program.rules(experiment, group)
+        held = lanes.trial(problem, rules, group.space.dim, count, program.QUEUE * count)
+    return count, held * devices.sharing(here)
 
 
 def _compile(
-    experiment: Experiment, group: Group, devices: Sequence[jax.Device], wanted: int | None
+    experiment: Experiment, group: Group, here: Sequence[jax.Device], wanted: int | None
 ) -> Program:
-    began, platform = time.perf_counter(), devices[0].platform
+    began, platform = time.perf_counter(), here[0].platform
     count = wanted or program.lane_count(platform, group)
     rules = program.rules(experiment, group)
     problem, table = tables.tabulated(
@@ -233,7 +224,7 @@ def _compile(
         len(group.names),
         experiment.stop.max_steps,
     )
-    with jax.default_device(devices[0]):
+    with jax.default_device(here[0]):
         make = cache.compiled(jax.jit(table).lower(rules.numbers))
         rows, factors = jax.tree.map(np.asarray, make(rules.numbers))
     rules = rules._replace(table=rows, factors=factors)
@@ -245,12 +236,12 @@ def _compile(
     arguments = (rules, queue, blank, pace)
     backend = CPU if platform == "cpu" else PLAIN
     try:
-        compiled, text = _for_each(devices, problem, backend, arguments)
+        compiled, text = _for_each(here, problem, backend, arguments)
     except jax.errors.JaxRuntimeError as error:  # a function may do what no single kernel can
         if "UNIMPLEMENTED" not in str(error) or backend is PLAIN:
             raise
         backend = backend._replace(kernel=plainly)
-        compiled, text = _for_each(devices, problem, backend, arguments)
+        compiled, text = _for_each(here, problem, backend, arguments)
     return Program(
         group=group,
         lanes=count,
@@ -276,15 +267,15 @@ def _when_needed(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _for_each(
-    devices: Sequence[jax.Device], problem: Problem, backend: Backend, arguments: tuple[Any, ...]
+    here: Sequence[jax.Device], problem: Problem, backend: Backend, arguments: tuple[Any, ...]
 ) -> tuple[dict[jax.Device, Callable[..., Work]], str]:
     """The loop of the lanes compiled for each device, with the rules bound, and its text."""
     jitted = jax.jit(functools.partial(lanes.advance, problem, backend), donate_argnums=2)
     compiled, text = {}, ""
-    for device in devices:
-        here = jax.device_put(arguments, device)
-        lowered = jitted.lower(*here)
+    for device in here:
+        held = jax.device_put(arguments, device)
+        lowered = jitted.lower(*held)
         made = cache.compiled(lowered, COMPILER_OPTIONS.get(device.platform))
-        compiled[device] = functools.partial(made, here[0])
+        compiled[device] = functools.partial(made, held[0])
         text = text or lowered.as_text()
     return compiled, text

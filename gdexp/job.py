@@ -13,11 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from gdexp import columns, commits, labels, manifest, metrics, plan, store, verify
+from gdexp import columns, commits, labels, manifest, memory, metrics, plan, store, verify
 from gdexp.analysis.tally import Tally, outcome_counts
-from gdexp.base import Ends, Path, UsageError
+from gdexp.base import Ends, Path
 from gdexp.engine import Engine
 from gdexp.experiment import Experiment
+from gdexp.extending import Known
 from gdexp.followup import curves
 from gdexp.plan import Tile
 from gdexp.results import Results
@@ -33,6 +34,7 @@ def run(
     directory: FilePath | None,
     sinks: Iterable[type[Sink]] = (),
     path_every: int | None = None,
+    known: Known | None = None,
 ) -> Results:
     """Runs a sweep and returns its results.
 
@@ -41,12 +43,16 @@ def run(
       directory: where to write; None keeps everything in memory.
       sinks: kinds of sink to tell; those that do not want this sweep are left out.
       path_every: steps between recorded states of a single run; None: about PATH_STATES states.
+      known: runs that another sweep has made.
 
     Raises:
       UsageError: there is no device of the kind asked for.
+      NotTheSameError: what another sweep has made comes out otherwise here.
     """
     planned = plan.make(experiment)
     engine = Engine(experiment, planned)
+    if known:
+        known.check(engine)
     results = Results(
         directory=directory,
         manifest=manifest.begin(experiment, planned, engine),
@@ -56,14 +62,15 @@ def run(
     if directory:
         store.write_config(directory, experiment.config)
         store.write_manifest(directory, results.manifest)
-    return results if experiment.prepare else _finish(results, engine, sinks, path_every)
+    return results if experiment.prepare else _finish(results, engine, sinks, path_every, known)
 
 
 def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
     """Finishes a sweep that was cut short, as if nothing had been.
 
     What is finished is kept, once its files are found whole and some of its runs come out the same
-    again; what is damaged is set aside and computed again. A sweep that is finished stays as it is.
+    again; what is damaged is set aside and computed again. A sweep that is finished and whole stays
+    as it is.
 
     Args:
       results: of the sweep, in its folder.
@@ -74,23 +81,23 @@ def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
       NotTheSameError: its runs would have other bits here.
     """
     before = results.manifest
-    if before["complete"]:
+    store.refuse_links(results.directory)
+    if before["complete"] and commits.all_whole(results.directory, before):
         return results
-    if (
-        manifest.identity(results.config, before["grid"], before["code_sha256"])
-        != before["identity"]
-    ):
-        raise UsageError(f"{results.directory}/config.yaml has been changed since the sweep began")
     lanes = {i: group["lanes"] for i, group in enumerate(before["groups"])}
     engine = Engine(results.experiment, results.plan, lanes)
     if reasons := list(verify.differences(before, engine)):
         raise verify.NotTheSameError(reasons)
     commits.sweep_up(results.directory)
-    return _finish(results, engine, sinks, None)
+    return _finish(results, engine, sinks)
 
 
 def _finish(
-    results: Results, engine: Engine, sinks: Iterable[type[Sink]], path_every: int | None
+    results: Results,
+    engine: Engine,
+    sinks: Iterable[type[Sink]],
+    path_every: int | None = None,
+    known: Known | None = None,
 ) -> Results:
     """Does all that is not done yet."""
     began = time.perf_counter()
@@ -98,7 +105,7 @@ def _finish(
     told = [kind(experiment, planned, directory) for kind in sinks if kind.wanted(experiment)]
     with _closing(told, results):
         objectives = labels.prepare(experiment, planned)
-        tally, made = _descend(engine, results, told, began)
+        tally, made = _descend(engine, results, told, began, known)
         _trace(engine, results)
         if planned.count == 1:
             steps = max(tally.groups[0].longest, 1)
@@ -121,7 +128,7 @@ def _finish(
 
 
 def _descend(
-    engine: Engine, results: Results, sinks: list[Sink], began: float
+    engine: Engine, results: Results, sinks: list[Sink], began: float, known: Known | None
 ) -> tuple[Tally, int]:
     """Descends every tile that is not finished, stores it and tells the sinks how far it is.
 
@@ -132,21 +139,33 @@ def _descend(
     done = _found(results, tally, list(engine.plan.tiles()))
     if done:
         verify.canaries(results, engine, done)
-    before, made = tally.reasons, 0
+    before, made, failed = tally.reasons, 0, False
     while pending := [tile for tile in engine.plan.tiles() if tile.part not in done]:
-        for harvest in engine.run(_unclaimed(results, pending)):
-            if harvest.ends is not None:
-                _commit(results, tally, engine, harvest.tile, harvest.ends)
-                done.add(harvest.tile.part)
-                made += harvest.tile.count
-            reasons = before + harvest.reasons
-            seconds, counts = time.perf_counter() - began, outcome_counts(reasons)
-            status = Status(int(reasons.sum()), engine.plan.count, seconds, counts)
-            for sink in sinks:
-                sink.progress(status)
+        try:
+            tiles = _unclaimed(results, pending)
+            for harvest in known.run(engine, tiles) if known else engine.run(tiles):
+                if harvest.ends is not None:
+                    _commit(results, tally, engine, harvest.tile, harvest.ends)
+                    done.add(harvest.tile.part)
+                    made += harvest.tile.count
+                reasons = before + harvest.reasons
+                seconds, counts = time.perf_counter() - began, outcome_counts(reasons)
+                status = Status(int(reasons.sum()), engine.plan.count, seconds, counts)
+                for sink in sinks:
+                    sink.progress(status)
+        except Exception as error:
+            if not memory.exhausted(error):
+                raise
+            if failed:
+                raise engine.out_of_memory() from error
+            failed = True  # once more: what is finished is kept
         # what another process has made meanwhile
         done |= _found(results, tally, [tile for tile in pending if tile.part not in done])
         before = tally.reasons
+    if known:
+        identity = known.before.manifest["identity"]
+        results.manifest["taken"] = {"runs": known.taken, "identity": identity}
+        made -= known.taken
     return tally, made
 
 

@@ -209,8 +209,11 @@ def blank(problem: Problem, rules: Rules, queue: Queue, lanes: int) -> Work:
     )
 
 
-def trial(problem: Problem, rules: Rules, dim: int) -> None:
-    """Traces one run's first step, so that what cannot be built raises before anything is made."""
+def trial(problem: Problem, rules: Rules, dim: int, lanes: int, rows: int) -> int:
+    """Traces one run's first step, so that what cannot be built raises before anything is made.
+
+    Returns about how many bytes a worker holds: of `lanes` runs, two queues of `rows`, and a log.
+    """
     dtype = rules.grad_tol.dtype
     shapes = [((dim,), dtype), ((len(problem.varied),), dtype), ((2,), np.uint32)]
     one = [jax.ShapeDtypeStruct(*shape) for shape in shapes]
@@ -219,6 +222,12 @@ def trial(problem: Problem, rules: Rules, dim: int) -> None:
     def first(x, numbers, number, limit):
         task, run = descent.init(problem, rules, x, numbers, number)
         seen = descent.see(problem, rules, task, run)
-        return descent.step(problem, rules, task, run, seen, limit)
+        run = descent.step(problem, rules, task, run, seen, limit)
+        return (task, run), (task.number, told_of(run))
 
-    jax.eval_shape(first, *one, limit)
+    lane, told = jax.eval_shape(first, *one, limit)
+    return lanes * _bytes(lane) + 2 * rows * _bytes(one) + 2 * (lanes + rows) * _bytes(told)
+
+
+def _bytes(tree: Any) -> int:
+    return sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(tree))

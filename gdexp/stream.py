@@ -37,7 +37,7 @@ class Harvest(NamedTuple):
 
     reasons: np.ndarray  # [R] how many runs have ended by each reason so far
     tile: Tile | None
-    ends: Ends | None  # of the tile: numpy, [count, ...]
+    ends: Ends | None  # of the tile's runs that were made: numpy, [M, ...]
 
 
 class Block(NamedTuple):
@@ -50,7 +50,7 @@ class Block(NamedTuple):
 class Feed:
     """The blocks of the tiles that wait, for several threads."""
 
-    def __init__(self, tiles: Iterable[Tile], opened: Callable[[Tile], None], most):
+    def __init__(self, tiles: Iterable[Tile], opened: Callable[[Tile], np.ndarray], most):
         self._lock = threading.Lock()
         self._blocks = self._cut(tiles, opened, most)
         self._next = next(self._blocks, None)
@@ -67,33 +67,43 @@ class Feed:
     @staticmethod
     def _cut(tiles, opened, most) -> Iterator[Block]:
         for tile in tiles:
-            opened(tile)
+            runs = opened(tile)
             size = most(tile)
-            for first in range(0, tile.count, size):
-                yield Block(tile.group, tile.runs[first : first + size])
+            for first in range(0, len(runs), size):
+                yield Block(tile.group, runs[first : first + size])
 
 
 class Tiles:
-    """The tiles that are open: what has ended of each so far."""
+    """The tiles that are open: what has ended of each so far.
 
-    def __init__(self) -> None:
-        self._open: dict[int, tuple[Tile, list[Any]]] = {}  # first run -> tile, [ends, missing]
+    Args:
+      wanted: from a tile to its runs that are to be made, rising.
+    """
 
-    def open(self, tile: Tile) -> None:
-        """Waits for the runs of a tile."""
-        self._open[tile.first] = (tile, [None, tile.count])
+    def __init__(self, wanted: Callable[[Tile], np.ndarray]):
+        self._wanted = wanted
+        # first run -> tile, its runs, [ends, how many are missing]
+        self._open: dict[int, tuple[Tile, np.ndarray, list[Any]]] = {}
+
+    def open(self, tile: Tile) -> np.ndarray:
+        """Waits for the runs of a tile [M], which are returned."""
+        runs = self._wanted(tile)
+        self._open[tile.first] = (tile, runs, [None, len(runs)])
+        return runs
 
     def add(self, runs: np.ndarray, ends: Ends) -> Iterator[tuple[Tile, Ends]]:
         """Takes the ends of `runs` [N], and yields the tiles that this completes."""
-        for tile, kept in list(self._open.values()):
+        for tile, wanted, kept in list(self._open.values()):
             place = runs - tile.first
             here = np.flatnonzero((place >= 0) & (place < tile.count))
             if not len(here):
                 continue
             if kept[0] is None:
-                kept[0] = Ends(*(np.empty((tile.count, *a.shape[1:]), a.dtype) for a in ends))
+                kept[0] = Ends(*(np.empty((len(wanted), *a.shape[1:]), a.dtype) for a in ends))
             mine: Any = here if len(here) < len(runs) else slice(None)  # all: nothing is copied
             at = place[mine]
+            if len(wanted) < tile.count:
+                at = np.searchsorted(wanted, runs[mine])
             for whole, part in zip(kept[0], ends, strict=True):
                 whole[at] = part[mine]
             kept[1] -= len(here)
@@ -110,6 +120,7 @@ def run(
     program: Callable[[int], Any],
     sign: float,
     settings: Callable[[], contextlib.AbstractContextManager],
+    wanted: Callable[[Tile], np.ndarray],
 ) -> Iterator[Harvest]:
     """Descends all runs of `tiles` on a worker for each of `devices`.
 
@@ -119,11 +130,12 @@ def run(
       program: from a group's index to its compiled program.
       sign: −1 under maximisation.
       settings: JAX's settings for a thread.
+      wanted: from a tile to its runs that are to be made [M], rising, at least one.
 
     Yields:
       What has ended so far after each device call, and each tile once it is finished.
     """
-    open_tiles = Tiles()
+    open_tiles = Tiles(wanted)
 
     def most(tile: Tile) -> int:  # runs of a block: some for each worker, where there are enough
         made = program(tile.group)

@@ -27,7 +27,7 @@ from bench.markdown import spread
 from bench.peers import Given, gdexp, scan, while_loop
 from bench.tasks import Task
 
-from gdexp import engine, plan, program
+from gdexp import devices, engine, plan, program
 from gdexp.base import Ends, UsageError
 from gdexp.plan import Tile
 
@@ -171,7 +171,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures")
     asked = parser.parse_args()
     try:
-        device, *others = engine.find_devices(asked.device)
+        device, *others = devices.find(asked.device)
     except UsageError as error:
         print(error)
         return 2

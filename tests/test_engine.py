@@ -181,6 +181,7 @@ def test_max_value_under_maximisation_applies_to_the_negative():
     assert found.runs["steps"][0].as_py() == 0
 
 
+@pytest.mark.slow
 def test_line_searches_are_counted_as_evaluations():
     found = gdexp.sweep("rosenbrock", optimizer=["sgd", "lbfgs"], stop_max_steps=20)
     plain, searched = found.runs.to_pylist()
@@ -189,6 +190,7 @@ def test_line_searches_are_counted_as_evaluations():
     assert searched["f"] < plain["f"]
 
 
+@pytest.mark.slow
 def test_replicates_of_a_noisy_optimizer_have_keys_of_their_own():
     found = gdexp.sweep("paraboloid", optimizer="noisy_sgd", replicates=4, stop_max_steps=5)
     ends = [tuple(row) for row in found.runs["x"].to_pylist()]
@@ -315,7 +317,7 @@ def test_any_number_of_dimensions_descends(dim):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_bits_do_not_depend_on_how_many_share_the_work(mixed, monkeypatch, workers):
     made, ends = mixed
-    monkeypatch.setattr(engine, "workers", lambda devices: list(devices) * workers)
+    monkeypatch.setattr(engine.devices, "workers", lambda found: list(found) * workers)
     [again] = ends_of(made, made.plan.tiles())
     assert all(a.tobytes() == b.tobytes() for a, b in zip(ends, again, strict=True))
 

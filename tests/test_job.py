@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 import gdexp
-from gdexp import api, columns, engine, job, plan, store
+from gdexp import api, columns, devices, job, plan, store
 from gdexp import program as program_room
 from gdexp.sinks import Sink
 
@@ -112,7 +112,7 @@ def test_the_manifest_says_what_made_the_sweep(done, manifest):
     assert manifest["runs"] == 7 * 3 * 2 * 5 + 7 * 3 * 5
     assert manifest["dtype"] == "float32"
     assert manifest["matmul_precision"] == "highest"
-    assert manifest["device"]["platform"] == engine.find_devices("auto")[0].platform
+    assert manifest["device"]["platform"] == devices.find("auto")[0].platform
     assert {"python", "jax", "jaxlib", "optax", "numpy", "pyarrow"} <= set(manifest["versions"])
     assert {"git_commit", "cpu_features", "xla_flags", "machine", "system"} <= set(manifest)
     assert manifest["code_sha256"] == {"file": hashlib.sha256(MINE.encode()).hexdigest()}

@@ -51,6 +51,11 @@ def takes_schedule(name: str) -> bool:
     return rate is not None and optax.Schedule in typing.get_args(rate.annotation)
 
 
+def draws(name: str) -> bool:
+    """Whether optimizer `name` draws random numbers, from a run's own key."""
+    return "key" in inspect.signature(factory(name)).parameters
+
+
 def build(
     name: str,
     structure: Mapping[str, Any],

@@ -149,14 +149,14 @@ def _checks(wanted: bool) -> Iterator[None]:
 @contextlib.contextmanager
 def _workers(count: int) -> Iterator[None]:
     """As many threads on the CPU as are asked for."""
-    from gdexp import engine
+    from gdexp import devices
 
-    rule = engine.workers
-    engine.workers = lambda devices: list(devices) * count
+    rule = devices.workers
+    devices.workers = lambda found: list(found) * count
     try:
         yield
     finally:
-        engine.workers = rule
+        devices.workers = rule
 
 
 def _ends(tiles: list[Any]) -> Ends:
