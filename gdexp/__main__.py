@@ -9,12 +9,12 @@ import gc
 import importlib
 import os
 import secrets
-import signal
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
+
+from gdexp import interrupts
 
 HELP = """\
 gdexp: a microscope for gradient descent.
@@ -23,6 +23,7 @@ gdexp: a microscope for gradient descent.
   python -m gdexp reproduce [DIR]        run it again: the same bits? --runs K: of some tiles
   python -m gdexp replay [DIR] RUN ...   single runs again, every step of them
   python -m gdexp resume [DIR]           finish an interrupted sweep
+  python -m gdexp resume [DIR] KEY=VALUE ...       more starts, values: what is there is taken
   python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, sweeps
   python -m gdexp thresholds [DIR]       learning rates at which convergence is lost, and theory
   python -m gdexp race [DIR]             optimizers from the same starts; target=F budget=N
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # a Windows pipe knows no ₂: better ? than no table
             stream.reconfigure(errors="replace")
-    with _no_collection(), _signals() as came:
+    with _no_collection(), interrupts.heard() as came:
         try:
             code = _answer(arguments)
         except BaseException:
@@ -70,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise
             code = 1
         if came and code:  # whatever it was called on its way: numpy makes it an ImportError
-            _leave(128 + came[0])
+            interrupts.leave(128 + came[0])
     return code
 
 
@@ -87,38 +88,6 @@ def _no_collection() -> Iterator[None]:
         gc.unfreeze()
         if collecting:
             gc.enable()
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[list[int]]:
-    """Lets Ctrl-C and SIGTERM raise; yields the numbers of those that came."""
-    came: list[int] = []
-
-    def handle(number: int, frame: Any) -> None:
-        if frame is not None and "gc_callback" in frame.f_code.co_name:
-            # what is raised in JAX's callback of the garbage collector is lost: once more, later
-            threading.Timer(0.01, signal.raise_signal, (number,)).start()
-            return
-        came.append(number)
-        raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-
-    numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _leave(code: int) -> NoReturn:
-    """Ends an interrupted process without taking XLA down: cut short while it compiles, it crashes
-    there, with an exit code of its own."""
-    print("gdexp: interrupted; what was finished is kept", file=sys.stderr)
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(code)
 
 
 def _answer(arguments: Sequence[str]) -> int:

@@ -2,24 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import secrets
+import shlex
 import sys
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gdexp.base import UsageError, nearest
+from gdexp import interrupts
+from gdexp.base import OutOfMemoryError, UsageError, nearest
 
 if TYPE_CHECKING:
     from gdexp.results import Results
 
 NOT_THE_SAME = 3  # exit code: other bits than were stored
 ROOTS = ("outputs", "multirun")  # where Hydra writes
+CURES = {
+    **dict.fromkeys((errno.ENOSPC, getattr(errno, "EDQUOT", -1)), "free some space"),
+    **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it writable"),
+    errno.EIO: "copy the folder to another disk",
+}
 
 
 def refusal(error: BaseException | str) -> int:
     """Says what is wrong with the user's words; the exit code for it."""
     print(f"gdexp: {error}", file=sys.stderr)
     return 2
+
+
+@contextlib.contextmanager
+def underway(directory: Path) -> Iterator[None]:
+    """What runs here fills `directory`: whatever cuts it short, it is told how to finish it.
+
+    A disk that is full or not to be written, and memory that does not suffice, end the process with
+    exit code 1 and one message.
+    """
+    from gdexp import store  # late: `list` needs none of it
+
+    resume = f"python -m gdexp resume {shlex.quote(store.typed(directory))}"
+    with interrupts.resumable(resume):
+        try:
+            yield
+            return
+        except OutOfMemoryError as error:
+            told, cure = str(error), "close other programs"
+        except OSError as error:
+            if error.errno not in CURES:
+                raise
+            told = f"{error.filename or directory}: {os.strerror(error.errno)}"
+            cure = CURES[error.errno]
+        begun = (directory / store.MANIFEST).exists()
+        how = f"what was finished is kept: {cure}, then {resume}" if begun else cure
+        print(f"gdexp: {told}; {how}", file=sys.stderr)
+        raise SystemExit(1)
 
 
 def asked(
@@ -44,11 +83,24 @@ def asked(
         raise UsageError(f"one folder is enough, and {folders[1]!r} is another")
     for key in words:
         if known is not None and key not in known:
-            hint = nearest(key, known) or f": type one of {', '.join(known)}"
-            raise UsageError(f"there is no key {key!r}{hint}")
+            few = f": type one of {', '.join(known)}" if known else ": leave it out"
+            raise UsageError(f"there is no key {key!r}{nearest(key, known) or few}")
     from gdexp.results import load  # late: `list` needs none of it
 
     return load(Path(folders[0]) if folders else newest(), allow_code=allow), words
+
+
+def warn_unfinished(found: Results) -> None:
+    """Says so where not all runs of a sweep are there: an answer is then one about some of them."""
+    from gdexp import store
+
+    if not found.manifest["complete"]:
+        there = sum(tile["count"] for tile in found.manifest["tiles"])
+        print(
+            f"gdexp: about {there:,} of {found.manifest['runs']:,} runs; the others come by "
+            f"python -m gdexp resume {shlex.quote(store.typed(found.directory))}",
+            file=sys.stderr,
+        )
 
 
 def option(arguments: Sequence[str], name: str) -> tuple[list[str], str | None]:
@@ -80,6 +132,13 @@ def newest() -> Path:
     if not found:
         raise UsageError("there is no output folder below this one: name it, or run a sweep")
     return max(found, key=lambda manifest: manifest.stat().st_mtime_ns).parent
+
+
+def new_directory() -> Path:
+    """A folder named as Hydra names those of runs."""
+    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
+    day = time.strftime("%Y-%m-%d/%H-%M-%S", time.localtime(seconds))
+    return Path("outputs") / f"{day}.{nanoseconds // 1000:06}-{secrets.token_hex(3)}"
 
 
 def show(table: Any, words: dict[str, str]) -> None:

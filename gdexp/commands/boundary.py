@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from gdexp.base import UsageError
-from gdexp.commands import asked
+from gdexp.commands import asked, warn_unfinished
 from gdexp.config.values import number
 
 KEYS = ("x", "y", "value", "objective", "optimizer")
@@ -14,6 +14,7 @@ KEYS = ("x", "y", "value", "objective", "optimizer")
 def main(arguments: Sequence[str]) -> int:
     """Prints the dimension of the boundary of a map, and what it was fitted to."""
     found, words = asked(arguments, None)
+    warn_unfinished(found)
     if missing := [key for key in ("x", "y") if key not in words]:
         raise UsageError(
             f"a map needs {missing[0]}=AXIS: type x=learning_rate y=start, or with start=grid "

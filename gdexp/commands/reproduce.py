@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gdexp import store
-from gdexp.commands import NOT_THE_SAME, asked, option
+from gdexp.commands import NOT_THE_SAME, asked, option, warn_unfinished
 from gdexp.config.values import whole
 
 
@@ -17,12 +17,13 @@ def main(arguments: Sequence[str]) -> int:
     arguments, lanes = option(arguments, "--lanes")
     arguments = [_folder(word) for word in arguments]
     found, _ = asked(arguments, ())
+    warn_unfinished(found)
     from gdexp import verify  # late: it brings JAX
 
     verdict = verify.reproduce(
         found,
         None if runs is None else whole("--runs", runs, low=1),
-        None if lanes is None else whole("--lanes", lanes, low=1),
+        None if lanes is None else whole("--lanes", lanes, low=1, high=store.MOST_LANES),
     )
     if verdict.same:
         print(f"SAME BITS ({verdict.runs:,} runs checked)")

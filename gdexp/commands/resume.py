@@ -1,25 +1,72 @@
-"""`gdexp resume [DIR] [--allow-code]`: finishes an interrupted sweep."""
+"""`gdexp resume [DIR] [--allow-code]`: finishes an interrupted sweep.
+
+`gdexp resume [DIR] KEY=VALUE ... [hydra.run.dir=NEW]` runs a larger sweep into a new folder, and
+takes from DIR what is there.
+"""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from gdexp.base import discover
-from gdexp.commands import NOT_THE_SAME, asked
+from gdexp.base import UsageError, discover
+from gdexp.commands import NOT_THE_SAME, asked, new_directory, underway
+from gdexp.config import saved
+
+if TYPE_CHECKING:
+    from gdexp.results import Results
+
+WHERE = "hydra.run.dir"
 
 
 def main(arguments: Sequence[str]) -> int:
     """Does what is not done yet; 3 if it would have other bits here, and why."""
-    found, _ = asked(arguments, ())
-    if found.manifest["complete"]:
+    found, words = asked(arguments, None)
+    from gdexp import commits, verify  # late: they bring JAX
+
+    whole = found.manifest["complete"] and commits.all_whole(found.directory, found.manifest)
+    saved.refuse_changed(found.config, found.manifest)
+    if whole and not words:
         print(f"{found.directory} is finished: there is nothing to do")
         return 0
-    from gdexp import job, sinks, verify  # late: it brings JAX
 
     try:
-        job.resume(found, discover("gdexp.sinks", sinks.Sink).values())
+        _extend(found, words) if words else _resume(found)
     except verify.NotTheSameError as error:
         print(f"gdexp: NOT THE SAME BITS here: {error}", file=sys.stderr)
         return NOT_THE_SAME
     return 0
+
+
+def _resume(found: Results) -> None:
+    from gdexp import job, sinks
+
+    with underway(found.directory):
+        job.resume(found, discover("gdexp.sinks", sinks.Sink).values())
+
+
+def _extend(found: Results, words: dict[str, str]) -> None:
+    from gdexp import engine, extending, plan
+    from gdexp.commands import run
+
+    directory = Path(words.pop(WHERE)) if WHERE in words else new_directory()
+    changes = {key: _value(key, text) for key, text in words.items()}
+    if not changes:
+        raise UsageError("what is there to be more of? type start.num=1000 or grid.KEY=VALUES")
+    experiment = extending.experiment(found, changes)
+    planned = plan.make(experiment)
+    engine.check(experiment, planned)
+    run.run(experiment, directory, extending.Known(found, planned))
+
+
+def _value(key: str, text: str) -> Any:
+    """A text as `KEY=VALUE` has it: a number, numbers or points in brackets, or else a text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        if text.startswith("[["):
+            raise UsageError(f"{key}={text:.60}: type {key}=[[3,3],[-2,0]]") from None
+        return text

@@ -13,9 +13,10 @@ from hydra.experimental.callback import Callback
 
 from gdexp import engine, job, plan, sinks, store
 from gdexp.base import UsageError, discover
-from gdexp.commands import refusal
+from gdexp.commands import refusal, underway
 from gdexp.config import catalogue, check, tree, words
 from gdexp.experiment import Experiment
+from gdexp.extending import Known
 
 accepted: list[Experiment] = []  # by Refuse, in the same process, for the task that follows
 
@@ -135,11 +136,18 @@ def _refuse_hidden(experiment: Experiment, typed: Collection[str]) -> None:
                 )
 
 
-def run(experiment: Experiment, directory: Path) -> None:
-    """Runs an accepted experiment with every sink it wants."""
+def run(experiment: Experiment, directory: Path, known: Known | None = None) -> None:
+    """Runs an accepted experiment with every sink it wants.
+
+    Args:
+      experiment: what to run.
+      directory: where to write.
+      known: runs that another sweep has made.
+    """
     store.claim(directory)  # jobs of -m may have been given one folder
     kinds = discover("gdexp.sinks", sinks.Sink).values()
-    job.run(experiment, directory, kinds)
+    with underway(directory):
+        job.run(experiment, directory, kinds, known=known)
     if experiment.prepare:
         print(f"prepared, not run: {directory}")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gdexp.commands import asked, show
+from gdexp.commands import asked, show, warn_unfinished
 from gdexp.config.values import number
 
 
 def main(arguments: Sequence[str]) -> int:
     """Prints the learning rates at which convergence is lost, and how many runs that took."""
     found, words = asked(arguments, ("precision", "format"))
+    warn_unfinished(found)
     table = found.thresholds(number("precision", words.get("precision", 1e-6)))
     show(table, words)
     if "format" not in words:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from gdexp import engine, plan, zooming
 from gdexp.base import UsageError
-from gdexp.commands import asked, run
+from gdexp.commands import asked, new_directory, run
 from gdexp.config.values import number, whole
 
 
@@ -25,7 +22,7 @@ def main(arguments: Sequence[str]) -> int:
     planned = plan.make(experiment)
     engine.check(experiment, planned)
     print(f"{planned.count:,} further runs")
-    run.run(experiment, _new_directory())
+    run.run(experiment, new_directory())
     return 0
 
 
@@ -35,10 +32,3 @@ def _ends(key: str, word: str) -> Any:
     if len(ends) > 2 or (len(ends) == 2 and not ends[0] < ends[1]):
         raise UsageError(f"{key}={word}: type {key}=LOW:HIGH, or one value")
     return ends[0] if len(ends) == 1 else tuple(ends)
-
-
-def _new_directory() -> Path:
-    """A folder named as Hydra names those of runs."""
-    seconds, nanoseconds = divmod(time.time_ns(), 10**9)
-    day = time.strftime("%Y-%m-%d/%H-%M-%S", time.localtime(seconds))
-    return Path("outputs") / f"{day}.{nanoseconds // 1000:06}-{secrets.token_hex(3)}"

@@ -34,7 +34,7 @@ def find(
     group: Group,
     converged: np.ndarray,
     tried: np.ndarray,
-    minima: Sequence[Minimum],
+    minima: Sequence[Minimum] | None,
     precision: float,
 ) -> tuple[list[dict[str, Any]], int, list[str]]:
     """The thresholds of a group, a row each, how many runs it took to find them, and what is left
@@ -45,7 +45,7 @@ def find(
       group: of its plan.
       converged: how many runs converged at each point of the group's axes.
       tried: how many ran there.
-      minima: where runs of the objective ended.
+      minima: where runs of the objective ended; None if nothing tells.
       precision: relative, of a threshold.
     """
     axis = group.rate_axis
@@ -108,7 +108,7 @@ class _Finder:
         for case, *bracket in zip(cases, low, high, strict=True):
             yield self._row(case, bracket)
 
-    def at_minima(self, minima: Sequence[Minimum]) -> Iterator[dict[str, Any]]:
+    def at_minima(self, minima: Sequence[Minimum] | None) -> Iterator[dict[str, Any]]:
         """Up to which rate a run that begins beside a minimum comes back to it."""
         drawn = any(number != LEARNING_RATE for number, _ in self.group.draws.values())
         own = any(room == "objective" for room, _ in self.group.varied)
@@ -116,6 +116,7 @@ class _Finder:
             (self.law is None, "there is no linear theory of it, or it follows a schedule"),
             (drawn, "numbers are drawn"),
             (own, "numbers of the objective itself vary"),
+            (minima is None, "it is not told where runs ended: the sweep has no labels"),
             (not minima, "no run ended at one"),
         ):
             if holds:
@@ -220,9 +221,11 @@ def table(
             continue
         tried = counts[group.index].sum(axis=-1)
         converged = counts[group.index][..., OUTCOMES.index(Outcome.CONVERGED)]
-        ends = [] if minima is None else _minima(experiment, group, minima)
-        new, made, left = find(experiment, group, converged, tried, ends[:MINIMA], precision)
-        if len(ends) > MINIMA:
+        ends = None if minima is None else _minima(experiment, group, minima)
+        new, made, left = find(
+            experiment, group, converged, tried, ends and ends[:MINIMA], precision
+        )
+        if len(ends or ()) > MINIMA:
             left.append(f"at minima: only the {MINIMA} of {len(ends)} to which most runs came")
         notes += [f"{group.objective_name} × {group.optimizer.name}, {why}" for why in left]
         rows, runs = rows + new, runs + made

@@ -6,7 +6,6 @@ import math
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
+from gdexp import store
 from gdexp.base import Outcome, Path
 from gdexp.sinks import Sink, Status
 
@@ -59,14 +59,8 @@ class Terminal(Sink):
             self.console.print(line, soft_wrap=isinstance(line, str))
 
     def abort(self, error: BaseException) -> None:
-        """Leaves the terminal as it was, and says what is kept."""
+        """Leaves the terminal as it was."""
         self._stop()
-        if isinstance(error, KeyboardInterrupt | SystemExit) and self.directory:
-            self.errors.print(
-                f"finished tiles are in {self.directory}: "
-                f"python -m gdexp resume {_relative(self.directory).as_posix()}",
-                soft_wrap=True,
-            )
 
     def _bar(self) -> Progress:
         if self.bar is None:
@@ -161,15 +155,9 @@ def closing(results: Any) -> Iterator[str]:
     else:
         yield f"{runs:,} runs in {seconds} ({summary['runs_per_second']:,.0f} runs/s, {compiling})"
     if results.directory:
-        folder = escape(_relative(results.directory).as_posix())
+        folder = escape(store.typed(results.directory))
         yield f"results: {folder}"
         yield f'in Python: gdexp.load("{folder}").runs'
-
-
-def _relative(directory: FilePath) -> FilePath:
-    """A folder as one would type it here."""
-    here = FilePath.cwd()
-    return directory.relative_to(here) if directory.is_relative_to(here) else directory
 
 
 def _status(status: Status, *, rich: bool) -> str:

@@ -1,0 +1,79 @@
+"""A signal ends a process, whatever it is doing, and what it says is one line."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gdexp import interrupts
+
+ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no such signals")
+
+# Hashing for minutes: like XLA while it compiles, it lets no handler of Python run until then.
+BUSY = """
+import hashlib, pathlib, sys
+from gdexp import interrupts
+with interrupts.heard(), interrupts.resumable("type this"):
+    pathlib.Path(sys.argv[1]).touch()
+    hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2_000_000_000)
+"""
+STUBBORN = """
+import atexit, pathlib, sys, time
+from gdexp import interrupts
+atexit.register(time.sleep, 600)
+with interrupts.heard() as came:
+    try:
+        pathlib.Path(sys.argv[1]).touch()
+        time.sleep(600)
+    except KeyboardInterrupt:
+        interrupts.leave(128 + came[0])
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "how"), [(BUSY, "; what was finished is kept: type this"), (STUBBORN, "")]
+)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_cannot_hear_or_end_is_ended(code, how, number, tmp_path):
+    if code is STUBBORN and number == signal.SIGTERM:
+        code = code.replace("KeyboardInterrupt", "SystemExit")
+    begun = tmp_path / "begun"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, str(begun)],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    with process:
+        while not begun.exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.2)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert err == f"gdexp: interrupted{how}\n"
+
+
+def test_handlers_and_the_wakeup_are_given_back():
+    handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(KeyboardInterrupt), interrupts.heard() as came:
+        signal.raise_signal(signal.SIGINT)
+    assert came == [signal.SIGINT]
+    assert [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)] == handlers
+    assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_what_ended_well_is_not_to_be_resumed():
+    with interrupts.resumable("one"), pytest.raises(OSError), interrupts.resumable("two"):
+        raise OSError
+    assert interrupts._going_on == ["two"]
+    interrupts._going_on.clear()
