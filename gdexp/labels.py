@@ -12,7 +12,7 @@ from gdexp.analysis import minima
 from gdexp.analysis.counts import OUTCOMES, places
 from gdexp.analysis.minima import KINDS, Catalogue, Ends, Kind
 from gdexp.analysis.statistics import wilson
-from gdexp.base import Outcome
+from gdexp.base import Outcome, Shape
 from gdexp.columns import NAME
 from gdexp.curvature import of_objective
 from gdexp.experiment import Experiment
@@ -21,7 +21,7 @@ from gdexp.results import Results
 
 TOLERANCE = 1e-4  # of the domain's width: stationary points nearer to each other are one
 NEEDED = ("x", "outcome")  # columns without which nothing can be told
-LOST = OUTCOMES.index(Outcome.DIVERGED)
+CONVERGED, LOST = (OUTCOMES.index(o) for o in (Outcome.CONVERGED, Outcome.DIVERGED))
 UNRESOLVED = KINDS.index(Kind.UNRESOLVED)
 
 LABELS = pa.schema([("run", pa.int64()), ("kind", NAME), ("minimum_id", pa.int32())])
@@ -35,6 +35,7 @@ class Part(NamedTuple):
     x: np.ndarray  # [N, D]
     grad_norm: np.ndarray  # [N]
     ended: np.ndarray  # [N] bool: it did not diverge
+    converged: np.ndarray  # [N] bool
     own: np.ndarray  # [N, V] the objective's own numbers that differ from run to run
 
 
@@ -48,14 +49,22 @@ class Setting:
         self.first = 0  # minimum_id of the first in the catalogue
         self.catalogue: Catalogue | None = None
 
+    def add(self, x: np.ndarray, grad_norm: np.ndarray, sure: np.ndarray) -> None:
+        """Takes points [N, D] at which runs ended, with their gradient norms [N].
+
+        Runs that ran out of steps end anywhere, each at a point of its own. So of those that are
+        not `sure` [N] to have converged only the ones near a stationary point are kept: what is
+        held in memory does not grow with the sweep.
+        """
+        near = sure.copy()
+        length = 1 + np.linalg.norm(x[~sure], axis=1)
+        near[~sure] = self._settle(x[~sure], 0.0).first <= minima.NEAR * length
+        self.ends.add(x[near], grad_norm[near])
+
     def close(self, first: int) -> int:
         """Makes the catalogue, numbered from `first`; returns the next number."""
-
-        def settle(x, reach):
-            return self._objective.curvature.settle(x, np.tile(self.own, (len(x), 1)), reach)
-
         self.first = first
-        self.catalogue = minima.catalogue(self.ends, settle, self._objective.tolerance)
+        self.catalogue = minima.catalogue(self.ends, self._settle, self._objective.tolerance)
         self.came = np.zeros(len(self.catalogue.x), int)
         self.radius = np.zeros(len(self.catalogue.x))
         return first + len(self.came)
@@ -68,6 +77,9 @@ class Setting:
         away = np.linalg.norm(x[here] - self.catalogue.x[found[here]], axis=1)
         np.maximum.at(self.radius, found[here], away)
         return found
+
+    def _settle(self, x: np.ndarray, reach: float) -> Shape:
+        return self._objective.curvature.settle(x, np.tile(self.own, (len(x), 1)), reach)
 
 
 class _Objective:
@@ -119,7 +131,7 @@ def label(results: Results, objectives: Mapping[str, _Objective]) -> dict[str, A
         for setting, rows in mine.split(part):
             setting.runs += len(rows)
             rows = rows[part.ended[rows]]
-            setting.ends.add(part.x[rows], part.grad_norm[rows])
+            setting.add(part.x[rows], part.grad_norm[rows], part.converged[rows])
     for mine in objectives.values():
         first = 0
         for setting in mine.settings.values():
@@ -137,12 +149,14 @@ def _parts(results: Results) -> Iterator[Part]:
         flat = np.asarray(table["x"].combine_chunks().flatten(), np.float64)
         norm = np.asarray(table["grad_norm"]) if "grad_norm" in kept else np.zeros(count)
         numbers = [i for i, (room, _) in enumerate(group.varied) if room == "objective"]
+        outcome = places(table["outcome"], OUTCOMES)
         yield Part(
             group=group,
             runs=tile.runs,
             x=flat.reshape(count, -1),
             grad_norm=norm,
-            ended=places(table["outcome"], OUTCOMES) != LOST,
+            ended=outcome != LOST,
+            converged=outcome == CONVERGED,
             own=group.numbers(tile.runs)[:, numbers],
         )
 

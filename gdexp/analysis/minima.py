@@ -16,6 +16,7 @@ RESIDUE = 1e-6  # of the gradient norm, left where Newton's method comes to
 ROUNDING = 1e3 * np.finfo(np.float64).eps
 FINER = 0.1  # of the tolerance: ends within this are represented by one of them
 FEW = 64  # points that are compared one by one: scipy's trees take longer to import
+SORTED = 2**16  # ends that are sorted together, at least
 LINKED = 2000  # degenerate points between which paths are looked for, at most
 
 
@@ -43,16 +44,26 @@ class Ends:
 
     def __init__(self, width: float, dim: int):
         self.width = width  # of a cell
-        self.x = np.empty((0, dim))  # [N, D]
-        self._norm = np.empty(0)
+        self._kept = (np.empty((0, dim)), np.empty(0))  # points [N, D] and norms [N]
+        self._new: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, x: np.ndarray, grad_norm: np.ndarray) -> None:
         """Takes the points `x` [N, D] with their gradient norms [N]; what is not finite is left."""
         fine = np.isfinite(x).all(axis=1)
-        x, norm = x[fine].astype(np.float64), grad_norm[fine].astype(np.float64)
-        x, norm = np.concatenate([self.x, x]), np.concatenate([self._norm, norm])
+        self._new.append((x[fine].astype(np.float64), grad_norm[fine].astype(np.float64)))
+        if sum(len(norm) for _, norm in self._new) > max(SORTED, len(self._kept[1])):
+            self._sort()  # seldom: all that is kept is sorted again
+
+    @property
+    def x(self) -> np.ndarray:  # [N, D]
+        """One point of each cell."""
+        self._sort()
+        return self._kept[0]
+
+    def _sort(self) -> None:
+        x, norm = (np.concatenate(column) for column in zip(self._kept, *self._new, strict=True))
         kept = _least(np.floor(x / self.width) + 0.0, x, norm)  # + 0.0: no −0.0
-        self.x, self._norm = x[kept], norm[kept]
+        self._kept, self._new = (x[kept], norm[kept]), []
 
 
 def _least(cell: np.ndarray, x: np.ndarray, norm: np.ndarray) -> np.ndarray:
@@ -151,9 +162,10 @@ def catalogue(ends: Ends, settle: Settle, tolerance: float) -> Catalogue:
     order = best[np.lexsort((*_rounded(shape.x[best]).T[::-1], _rounded(shape.f[best])))]
     rank = np.empty(len(of), int)
     rank[of[order]] = np.arange(len(order))
+    _, first = _alike(shape.x, tolerance)
     return Catalogue(
         shape.x[order], shape.f[order], kind[order], shape.eigenvalues[order],
-        shape.x, rank[of], counts,
+        shape.x[first], rank[of][first], counts,
     )  # fmt: skip
 
 
@@ -172,11 +184,17 @@ def _components(x: np.ndarray, tolerance: float) -> np.ndarray:
     """Which points [N, D] are connected by steps of at most `tolerance`: a number for each [N]."""
     if not len(x):
         return np.empty(0, int)
-    # points that agree to a thousandth of it are one beforehand: their pairs would be too many
+    same, first = _alike(x, tolerance)
+    return _linked(x[first], tolerance)[same]
+
+
+def _alike(x: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray]:
+    """Points [N, D] that agree to a thousandth of `tolerance` are one: their pairs would be too
+    many. A number for each [N], and which is the first [M] of each."""
     _, first, same = np.unique(
         np.round(x / (tolerance / 1000)), axis=0, return_index=True, return_inverse=True
     )
-    return _linked(x[first], tolerance)[same.reshape(-1)]
+    return same.reshape(-1), first
 
 
 def _linked(x: np.ndarray, tolerance: float) -> np.ndarray:
