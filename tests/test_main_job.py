@@ -1,7 +1,6 @@
 """`python -m gdexp +sweep=lr_grid`, as a user runs it: real process, real files, real readers."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -199,21 +198,3 @@ def test_ten_million_runs_take_the_memory_of_one_million(tmp_path, words):
         assert done.returncode == 0, done.stderr
         peaks.append(int(done.stdout.split()[-1]))
     assert peaks[1] < 1.1 * peaks[0]
-
-
-@pytest.mark.parametrize(
-    "sweep",
-    [
-        "basins",
-        *(
-            pytest.param(name, marks=pytest.mark.slow)
-            for name in ("smoke", "momentum_map", "optimizer_race")
-        ),
-    ],
-)
-def test_every_other_sweep_runs_small(sweep, tmp_path):
-    small = ["stop.max_steps=20", "wandb.mode=disabled", "hydra.run.dir=out"]
-    small += ["start.num=4"] if sweep != "momentum_map" else ["grid.momentum=0,0.9"]
-    done = call(f"+sweep={sweep}", *small, cwd=tmp_path, env=dict(os.environ))
-    assert done.returncode == 0, done.stderr
-    assert json.loads((tmp_path / "out" / "summary.json").read_text())["runs"] > 1

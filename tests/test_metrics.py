@@ -21,6 +21,7 @@ def test_a_metric_is_a_file():
     assert {"sharpness", "update_norm", "stability_limit"} <= set(NAMES)
 
 
+@pytest.mark.slow
 def test_all_are_what_numpy_gives_at_the_recorded_points():
     table = traces(
         "himmelblau",

@@ -9,9 +9,12 @@ import sys
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 import gdexp
 from gdexp import __main__, api, job, verify
+from gdexp.commands.run import accepted
+from gdexp.config import catalogue
 
 
 @pytest.fixture
@@ -142,3 +145,31 @@ def test_a_stored_end_of_other_bits_is_named(say, folder):
 def test_wrong_words_are_refused(say, whole, words, told):
     code, said = say(words[0], whole, *words[1:])
     assert code == 2 and told in said
+
+
+# -- every sweep there is ----------------------------------------------------------------------
+
+
+def small(name):
+    """A sweep's words at the size of a smoke test: axes of 4 values, 4 starts or 4 a side."""
+    told = yaml.safe_load(catalogue.sweeps()[name].read_text())
+    words = [f"+sweep={name}", "stop.max_steps=50", "wandb.mode=disabled"]
+    for key, values in told.get("grid", {}).items():
+        if isinstance(values, str):
+            words.append(f"grid.{key}={values.rpartition(':')[0]}:4")
+    if any("override /start" in str(entry) for entry in told["defaults"]):
+        words.append("start.num=4")
+    return words
+
+
+@pytest.mark.parametrize("name", catalogue.sweeps())
+def test_every_sweep_has_the_same_bits_again(name, say, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["gdexp"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    accepted.clear()
+    assert __main__.main([*small(name), "hydra.run.dir=out"]) == 0
+    runs = gdexp.load("out").manifest["runs"]
+    assert 4 <= runs <= 1024
+    code, told = say("reproduce", "out")
+    assert code == 0 and f"SAME BITS ({runs:,} runs checked)" in told

@@ -79,6 +79,7 @@ def test_under_maximisation_the_lost_are_least():
     assert last["diverged"] == 1 and last["f_q50"] == -np.inf and last["grad_norm_q50"] == np.inf
 
 
+@pytest.mark.slow
 def test_groups_whose_axes_differ_and_a_drawn_number_have_their_columns():
     found = gdexp.sweep(
         "parabola",

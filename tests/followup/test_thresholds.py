@@ -64,6 +64,7 @@ def test_each_minimum_has_the_threshold_of_its_own_sharpness():
         assert row["learning_rate"] == pytest.approx(row["theory"], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_cycle_beside_a_minimum_is_no_return():
     """Above the threshold runs on beale settle 3.7e-3 from the minimum, all in sight of it."""
     rows = found(
@@ -81,6 +82,7 @@ def test_a_slow_way_into_a_cycle_is_no_convergence(last):
         assert row["learning_rate"] == pytest.approx(1, rel=2e-6)
 
 
+@pytest.mark.slow
 def test_there_is_no_theory_of_a_momentum_of_one_and_what_is_left_out_is_said():
     table = gdexp.sweep(
         "parabola",
@@ -118,6 +120,7 @@ def test_where_there_is_no_theory_the_sweep_still_has_a_threshold():
     assert RATES[0] < row["low"] < row["high"] <= row["low"] * 1.001
 
 
+@pytest.mark.slow
 def test_a_drawn_learning_rate_and_one_that_loses_nothing_have_no_bracket():
     assert found(grid={}, draw={"momentum": "uniform:0:0.5"}) == []
     [row] = found(grid={"learning_rate": [0.01, 0.02]})

@@ -160,6 +160,7 @@ def test_no_point_lies_below_the_lowest_known_minimum(objective):
     "name",
     [
         "double_well",
+        "goldfield",
         "goldstein_price",
         "himmelblau",
         "six_hump_camel",
@@ -300,15 +301,37 @@ def _two_wells(x, y):
     return near * far
 
 
+def _linear_map(x):
+    predicted = [sum((i + 1) * x[4 * i + j] for i in range(4)) for j in range(4)]
+    return sum((p - j - 2) ** 2 for j, p in enumerate(predicted)) / 4
+
+
+def _linear_regression(x, slope, intercept, noise):
+    errors = np.random.default_rng(0).standard_normal(100)
+    places = [-5 + mpf(10) * i / 99 for i in range(100)]
+    wanted = [slope * p + intercept + noise * mpf(e) for p, e in zip(places, errors, strict=True)]
+    return sum((x[0] * p + x[1] - y) ** 2 for p, y in zip(places, wanted, strict=True)) / 100
+
+
+def _gaussian_nll(x, mean, deviation):
+    sample = [mean + deviation * mpf(e) for e in np.random.default_rng(0).standard_normal(100)]
+    density = [mpmath.npdf(s, x[0], mpmath.exp(x[1])) for s in sample]
+    return -sum(map(mpmath.log, density)) / 100
+
+
 SECOND = {
     "ackley": _ackley,
     "beale": lambda x: _beale(*x),
     "booth": lambda x: 5 * x[0] ** 2 + 5 * x[1] ** 2 + 8 * x[0] * x[1] - 34 * x[0] - 38 * x[1] + 74,
     "double_well": lambda x: (x[0] ** 4 - 2 * x[0] ** 2 + 1) / 4,
+    "gaussian_nll": _gaussian_nll,
+    "goldfield": lambda x: 2 * x[0] ** 2 - 4 * x[0] * x[1] + x[1] ** 4 + 2,
     "goldstein_price": lambda x: _goldstein_price(*x),
     "griewank": _griewank,
     "himmelblau": lambda x: (x[0] ** 2 + x[1] - 11) ** 2 + (x[0] + x[1] ** 2 - 7) ** 2,
     "levy": _levy,
+    "linear_map": _linear_map,
+    "linear_regression": _linear_regression,
     "matyas": lambda x: mpf("0.26") * (x[0] ** 2 + x[1] ** 2) - mpf("0.48") * x[0] * x[1],
     "parabola": lambda x: (x[0] + mpf(3) / 2) ** 2 - mpf(29) / 4,
     "paraboloid": lambda x: x[0] ** 2 - 2 * x[0] + 4 * x[1] ** 2 + 8 * x[1] + 5 + x[0] * x[1] / 2,
