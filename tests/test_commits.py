@@ -149,13 +149,8 @@ def files_of_another_place_do_not_count(protocol, folder):
 
 def files_of_another_sweep_do_not_count(protocol, folder):
     protocol.write(folder)
-    file = folder / "manifest.json"
-    manifest = json.loads(file.read_text())
-    file.write_text(json.dumps(manifest | {"identity": "of another"}))
-    try:
-        assert protocol.read(folder) is None
-    finally:
-        file.write_text(json.dumps(manifest))
+    tile = list(gdexp.load(folder).plan.tiles())[1]
+    assert protocol.commits.read(folder, tile, "of another") is None
 
 
 def a_name_that_counts_is_a_whole_file(protocol, folder):
