@@ -18,6 +18,8 @@ from gdexp.plan import Group, Plan, Tile
 if TYPE_CHECKING:
     from gdexp.followup import replay
 
+REGIONS = ("outcome", "reason", "kind", "minimum_id", "period")  # values that are not amounts
+
 
 class Answers(abc.ABC):
     """Questions to the runs of a sweep, wherever they are held."""
@@ -135,7 +137,9 @@ class Answers(abc.ABC):
 
         A row for each objective and optimizer, best first: the learning rate (and whatever else is
         an axis) is the one that does best from a random half of the starts, and all that is told
-        of it comes from the other half. Columns are those of `success`, and `rank`.
+        of it comes from the other half. Columns are those of `success`; `rank`, by
+        `expected_evaluations` and then by `f_median`; and `f_median`, the median of f where runs
+        ended, whatever the budget.
 
         Args:
           target: one of `stop.targets`; None: to converge.
@@ -234,9 +238,13 @@ class Answers(abc.ABC):
         Arguments are those of `map`. What makes a region is equality of the value.
 
         Raises:
-          UsageError: as `map`, or the map has less than 64 places along an axis, or one region.
+          UsageError: as `map`, or the map has less than 64 places along an axis, or one region, or
+            the value is a number without regions: what would be counted are its level lines.
         """
-        return boxes.boundary(self.map(x, y, value, **which).value)
+        found = self.map(x, y, value, **which).value
+        if value not in REGIONS:
+            raise UsageError(f"{value} has no regions: type value= one of {', '.join(REGIONS)}")
+        return boxes.boundary(found)
 
     def _labelled_tiles(self, group: Group) -> Iterator[tuple[Group, Tile, pa.Table]]:
         labels, first = self.labels, 0

@@ -46,8 +46,8 @@ def experiment(results: Results, changes: Mapping[str, Any]) -> Experiment:
     known += [*(f"grid.{key}" for key in config["grid"]), "replicates"]
     for key, value in changes.items():
         if key not in known:
-            hint = nearest(key, known) or f": type one of {', '.join(known)}"
-            raise UsageError(f"{key} is nothing that this sweep can have more of{hint}")
+            hint = nearest(key, known) or f" (these can grow: {', '.join(known)})"
+            raise UsageError(f"with another {key} it is a sweep of its own: run that{hint}")
         room, _, last = key.partition(".")
         if last:
             config[room][last] = value

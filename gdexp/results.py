@@ -230,7 +230,7 @@ class Results(Answers):
                 found |= dict(zip(mine, taken.to_pylist(), strict=True))
         for run in runs:
             if run not in found:
-                raise UsageError(f"run {run} is not here: finish the sweep")
+                raise UsageError(f"run {run} is not here: python -m gdexp resume {self.directory}")
         return [found[run] for run in runs]
 
     @property

@@ -10,7 +10,7 @@ import pyarrow as pa
 from gdexp import store
 from gdexp.base import UsageError
 
-NOTHING = "nothing has been run yet"
+NOTHING = "nothing has been run yet: python -m gdexp resume DIR runs it"
 
 
 class Shelf:

@@ -23,6 +23,7 @@ class Verdict(NamedTuple):
 
     runs: int  # that were run again
     tiles: tuple[int, ...]  # their parts
+    all_tiles: int  # how many are stored
     differing: tuple[int, ...]  # parts whose bits are others now
     damaged: tuple[int, ...]  # parts whose files do not hold what the manifest says
     reasons: tuple[str, ...]  # what is different from when it was made
@@ -104,6 +105,7 @@ def reproduce(results: Results, runs: int | None = None, lanes: int | None = Non
     return Verdict(
         runs=sum(tile.count for tile in tiles),
         tiles=tuple(tile.part for tile in tiles),
+        all_tiles=len(records),
         differing=tuple(sorted(differing)),
         damaged=tuple(sorted(damaged)),
         reasons=tuple(differences(then, engine)),

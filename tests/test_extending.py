@@ -216,7 +216,10 @@ def test_other_bits_are_refused_and_nothing_is_left(say, folder, monkeypatch):
     ("words", "told"),
     [
         (["start.nmu=9"], "did you mean start.num?"),
-        (["stop.max_steps=9"], "type one of start.num, start.low, start.high, grid.learning_rate"),
+        (
+            ["stop.max_steps=9"],
+            "(these can grow: start.num, start.low, start.high, grid.learning_rate",
+        ),
         (["start.num=many"], "start.num=many is not a number"),
         (["grid.learning_rate=log:0:1:3"], "type lin:0:1:3"),
         (["hydra.run.dir=new"], "what is there to be more of?"),

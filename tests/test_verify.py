@@ -40,7 +40,7 @@ def test_a_sweep_has_the_same_bits_again(say, whole):
 
 def test_a_sample_of_tiles_is_stated(say, whole):
     code, told = say("reproduce", whole, "--runs", "300")
-    assert code == 0 and told.startswith("SAME BITS (400 runs checked)\nof tiles ")
+    assert code == 0 and told.startswith("SAME BITS (400 runs checked)\nin 1 of 4 tiles")
 
 
 def test_a_damaged_tile_is_named(say, folder):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 NOT_THE_SAME = 3  # exit code: other bits than were stored
 ROOTS = ("outputs", "multirun")  # where Hydra writes
+FLAGS = ("--allow-code", "--runs", "--lanes")  # the latter two of reproduce
 CURES = {
     **dict.fromkeys((errno.ENOSPC, getattr(errno, "EDQUOT", -1)), "free some space"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it writable"),
@@ -77,7 +78,8 @@ def asked(
     arguments = [word for word in arguments if word != "--allow-code"]
     folders = [word for word in arguments if "=" not in word]
     if flags := [word for word in folders if word.startswith("-")]:
-        raise UsageError(f"there is no flag {flags[0]}: type --allow-code, or KEY=VALUE")
+        hint = nearest(flags[0], FLAGS) or ": type --allow-code, or KEY=VALUE"
+        raise UsageError(f"there is no flag {flags[0]}{hint}")
     words = dict(word.split("=", 1) for word in arguments if "=" in word)
     if len(folders) > 1:
         raise UsageError(f"one folder is enough, and {folders[1]!r} is another")

@@ -17,7 +17,8 @@ def main(arguments: Sequence[str]) -> int:
     """Prints the path of each run, and whether it ends on the stored bits; 3 if one does not."""
     runs = [whole("run", word, high=2**62) for word in arguments if word.isdecimal()]
     if not runs:
-        raise UsageError("name the runs to replay by their numbers: gdexp replay DIR 0 17")
+        last = f", not {arguments[-1]!r}" if arguments else ""
+        raise UsageError(f"name the runs to replay by their numbers{last}: gdexp replay DIR 0 17")
     found, _ = asked([word for word in arguments if not word.isdecimal()], ())
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     same = True

@@ -28,7 +28,8 @@ def main(arguments: Sequence[str]) -> int:
     if verdict.same:
         print(f"SAME BITS ({verdict.runs:,} runs checked)")
         if runs is not None:
-            print(f"of tiles {', '.join(map(str, verdict.tiles))}")
+            told = ", ".join(map(str, verdict.tiles))
+            print(f"in {len(verdict.tiles)} of {verdict.all_tiles} tiles, chosen at random: {told}")
         if verdict.reasons:
             print("in spite of: " + "; ".join(verdict.reasons))
         return 0

@@ -154,6 +154,8 @@ def closing(results: Any) -> Iterator[str]:
         yield f"1 run in {seconds} ({compiling})"
     else:
         yield f"{runs:,} runs in {seconds} ({summary['runs_per_second']:,.0f} runs/s, {compiling})"
+    if taken := results.manifest.get("taken"):
+        yield f"{taken['runs']:,} of them were taken from the other sweep, the others made now"
     if results.directory:
         folder = escape(store.typed(results.directory))
         yield f"results: {folder}"
@@ -187,8 +189,10 @@ def _share(count: int, total: int, digits: int = 1) -> str:
     """A share in per cent; never 0 % or 100 % for what is not none or all."""
     if count in (0, total):
         return "–" if count == 0 else "100 %"
-    least = 10.0**-digits
-    return f"{min(max(100 * count / total, least), 100 - least):.{digits}f} %"
+    least, share = 10.0**-digits, 100 * count / total
+    if share < least:
+        return f"<{least:.{digits}f} %"
+    return f">{100 - least:.{digits}f} %" if share > 100 - least else f"{share:.{digits}f} %"
 
 
 def _number(value: float | None, digits: int = 7) -> str:

@@ -78,8 +78,8 @@ def test_a_narrow_terminal_loses_nothing(sweep, width):
     [
         (0, 10, "–"),
         (10, 10, "100 %"),
-        (1, 10**6, "0.1 %"),
-        (10**6 - 1, 10**6, "99.9 %"),
+        (1, 10**6, "<0.1 %"),
+        (10**6 - 1, 10**6, ">99.9 %"),
         (1, 3, "33.3 %"),
     ],
 )
@@ -134,6 +134,7 @@ def test_the_last_lines_can_be_copied(sweep, tmp_path, monkeypatch):
         {
             "summary": sweep.summary,
             "config": sweep.config,
+            "manifest": sweep.manifest,
             "directory": tmp_path / "a" / ("b" * 90),
         },
     )
