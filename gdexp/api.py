@@ -83,12 +83,7 @@ def zoom(
       >>> fine.runs["learning_rate"].to_pylist()
       [0.8, 1.0, 1.2]
     """
-    asked = zooming.experiment(results, window, num)
-    engine.check(asked, plan.make(asked))
-    if directory is not None:
-        directory = FilePath(directory)
-        store.claim(directory)
-    return job.run(asked, directory)
+    return _run(zooming.experiment(results, window, num), directory)
 
 
 def extend(
@@ -120,12 +115,18 @@ def extend(
       (90, 20)
     """
     asked = extending.experiment(results, changes)
-    planned = plan.make(asked)
-    engine.check(asked, planned)
+    return _run(asked, directory, extending.Known(results, plan.make(asked)))
+
+
+def _run(
+    asked: Experiment, directory: str | FilePath | None, known: extending.Known | None = None
+) -> Results:
+    """Runs what was made of another sweep, into a folder if one is named."""
+    engine.check(asked, plan.make(asked))
     if directory is not None:
         directory = FilePath(directory)
         store.claim(directory)
-    return job.run(asked, directory, known=extending.Known(results, planned))
+    return job.run(asked, directory, known=known)
 
 
 def experiment(

@@ -76,7 +76,7 @@ def to_xarray(runs: pa.Table, manifest: Mapping[str, Any]) -> Any:
 def grid(manifest: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """KEY -> the values of each axis, as the manifest has their bits; UsageError if it has none."""
     try:
-        found = {
+        return {
             key: np.frombuffer(base64.b64decode(bits), "<f8").astype(np.float64)
             for key, bits in manifest["grid"].items()
         }
@@ -84,7 +84,6 @@ def grid(manifest: Mapping[str, Any]) -> dict[str, np.ndarray]:
         raise UsageError(
             "manifest.json was not written by gdexp: grid is not as it should be"
         ) from None
-    return found
 
 
 def _coordinate(values: pa.ListArray, i: int) -> pa.Array:

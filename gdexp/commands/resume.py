@@ -27,12 +27,11 @@ def main(arguments: Sequence[str]) -> int:
     found, words = asked(arguments, None)
     from gdexp import commits, verify  # late: they bring JAX
 
-    whole = found.manifest["complete"] and commits.all_whole(found.directory, found.manifest)
     saved.refuse_changed(found.config, found.manifest)
-    if whole and not words:
+    finished = found.manifest["complete"] and not words
+    if finished and commits.all_whole(found.directory, found.manifest):
         print(f"{found.directory} is finished: there is nothing to do")
         return 0
-
     try:
         _extend(found, words) if words else _resume(found)
     except verify.NotTheSameError as error:
