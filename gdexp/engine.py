@@ -257,10 +257,12 @@ def _compile(
 def _when_needed(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function`, compiled when it is first called; its arguments are always of the same shapes."""
     made: list[Callable[..., Any]] = []
+    compiling = threading.Lock()  # several workers may be the first
 
     def call(*args):
-        if not made:
-            made.append(cache.compiled(jax.jit(function).lower(*args)))
+        with compiling:
+            if not made:
+                made.append(cache.compiled(jax.jit(function).lower(*args)))
         return made[0](*args)
 
     return call

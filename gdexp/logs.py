@@ -13,7 +13,7 @@ from gdexp.program import numbers_of
 from gdexp.refill import Log, Work
 
 MOST_ORBITS = 2**14  # runs held back until their orbits are followed
-MOST_PASSED = 2**18  # and others meanwhile: their tiles wait
+MOST_PASSED = 2**15  # and others meanwhile: their tiles wait to be written
 
 
 class Orbits:
