@@ -18,8 +18,6 @@ from gdexp.plan import Group, Plan, Tile
 if TYPE_CHECKING:
     from gdexp.followup import replay
 
-REGIONS = ("outcome", "reason", "kind", "minimum_id", "period")  # values that are not amounts
-
 
 class Answers(abc.ABC):
     """Questions to the runs of a sweep, wherever they are held."""
@@ -211,10 +209,12 @@ class Answers(abc.ABC):
             period; or the name of an outcome: the share of runs that ended so.
           objective: which, where there are several.
           optimizer: which, where there are several.
-          **where: values of other axes (`.` written `__`): only runs nearest to them are shown.
+          **where: values of other axes (`.` written `__`): only runs nearest to them are shown,
+            and `held` has what these have there.
 
         Raises:
-          UsageError: there is no such axis or value, or a column was not kept.
+          UsageError: there is no such axis or value, one is beyond its axis, or a column was not
+            kept.
 
         Example:
           >>> import gdexp
@@ -241,10 +241,7 @@ class Answers(abc.ABC):
           UsageError: as `map`, or the map has less than 64 places along an axis, or one region, or
             the value is a number without regions: what would be counted are its level lines.
         """
-        found = self.map(x, y, value, **which).value
-        if value not in REGIONS:
-            raise UsageError(f"{value} has no regions: type value= one of {', '.join(REGIONS)}")
-        return boxes.boundary(found)
+        return self.map(x, y, value, **which).boundary()
 
     def _labelled_tiles(self, group: Group) -> Iterator[tuple[Group, Tile, pa.Table]]:
         labels, first = self.labels, 0

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gdexp import frames
+from gdexp.analysis import boxes
 from gdexp.analysis.counts import OUTCOMES, Tiles, places
 from gdexp.analysis.minima import KINDS
 from gdexp.base import Reason, UsageError, nearest
@@ -21,6 +22,7 @@ NAMES = {  # columns of names, and the names that they hold
 IDENTITIES = ("minimum_id", "period")  # whole numbers of which no mean is one
 NUMBERS = ("steps", "evaluations", "f", "f_best", "f0", "grad_norm", *IDENTITIES)
 SHARES = NAMES["outcome"]  # a share of runs that ended so
+REGIONS = (*NAMES, *IDENTITIES)  # values that are no amounts
 
 
 class Map(NamedTuple):
@@ -39,6 +41,19 @@ class Map(NamedTuple):
     y_name: str
     value_name: str
     names: tuple[str, ...] | None  # what a whole number stands for; None: it is a number
+    held: Mapping[str, float]  # other axes, and the values that the runs shown have there
+
+    def boundary(self) -> boxes.Boundary:
+        """The boundary between regions, places of equal value, by box counting.
+
+        Raises:
+          UsageError: the map is of amounts, which have level lines instead, it has less than 64
+            places along an axis, or one region.
+        """
+        if self.value_name not in REGIONS:
+            known = ", ".join(REGIONS)
+            raise UsageError(f"{self.value_name} has no regions: type value= one of {known}")
+        return boxes.boundary(self.value)
 
     def to_xarray(self) -> Any:
         """The map as an xarray DataArray with named dimensions; names as text."""
@@ -79,16 +94,16 @@ def make(group: Group, tiles: Tiles, x: str, y: str, value: str, where: Mapping[
       x: an axis: a KEY of the grid, `start`, `replicate`, or an axis of the starts (`x0_0`).
       y: another.
       value: what is shown.
-      where: values of other axes: only runs at the nearest of each are taken.
+      where: values within other axes: only runs at the nearest of each are taken.
 
     Raises:
-      UsageError: there is no such axis, or x and y are one.
+      UsageError: there is no such axis or value of it, or x and y are one.
     """
     if x == y:
         raise UsageError(f"a map needs two axes, and both are {x}")
     across, down = axis(group, x), axis(group, y)
     fixed = {name: axis(group, name) for name in where}
-    taken = {name: np.abs(fixed[name].values - v).argmin() for name, v in where.items()}
+    taken = {name: _nearest(fixed[name], name, value) for name, value in where.items()}
     cells, found = [], []
     for _, tile, table in tiles:
         here = np.ones(len(tile.runs), bool)
@@ -108,7 +123,8 @@ def make(group: Group, tiles: Tiles, x: str, y: str, value: str, where: Mapping[
         made = _median(cell, values, shape[0] * shape[1])
     runs = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
     names = tuple(NAMES[value]) if value in NAMES else None
-    return Map(across.values, down.values, made.reshape(shape), runs, x, y, value, names)
+    held = {name: float(fixed[name].values[place]) for name, place in taken.items()}
+    return Map(across.values, down.values, made.reshape(shape), runs, x, y, value, names, held)
 
 
 class Axis(NamedTuple):
@@ -148,6 +164,14 @@ def axis(group: Group, name: str) -> Axis:
         raise UsageError(f"{name} is drawn anew for each run: an axis needs grid.{name}")
     known = [*(key for one in group.axes for key in one.keys), *own, "start", "replicate"]
     raise UsageError(f"there is no axis {name!r}{nearest(name, known)} (there: {', '.join(known)})")
+
+
+def _nearest(along: Axis, name: str, value: float) -> int:
+    """The place on an axis that is nearest to a value between its ends."""
+    low, high = along.values.min(), along.values.max()
+    if not low <= value <= high and not np.isclose(along.values, value, rtol=1e-6, atol=0).any():
+        raise UsageError(f"{name}={value:g} is not on the axis, from {low:g} to {high:g}")
+    return int(np.abs(along.values - value).argmin())
 
 
 def _column(table: Any, value: str) -> np.ndarray:

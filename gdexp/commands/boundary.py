@@ -22,12 +22,17 @@ def main(arguments: Sequence[str]) -> int:
         )
     named = {key: words[key] for key in KEYS if key in words}
     where = {k.replace(".", "__"): number(k, v) for k, v in words.items() if k not in KEYS}
-    boundary = found.boundary(**named, **where)
-    value = named.get("value", "outcome")
-    print(f"the boundary between regions of {value} over {words['x']} and {words['y']}")
+    shown = found.map(**named, **where)
+    boundary = shown.boundary()
+    held = "".join(f", at {key}={value:g}" for key, value in shown.held.items())
+    print(
+        f"the boundary between regions of {shown.value_name} over {shown.x_name} and "
+        f"{shown.y_name}{held}"
+    )
     print(f"  {boundary.cells:,} places lie on it")
     print(f"  dimension {boundary.dimension:.3f} ({boundary.low:.3f} to {boundary.high:.3f})")
     print(f"  {boundary.verdict}")
     each = zip(boundary.sizes, boundary.counts, strict=True)
     print(f"  boxes that cover it: {', '.join(f'{n:,.0f} of {s}' for s, n in each)}")
+    print(f"of {found.directory}")
     return 0

@@ -16,4 +16,5 @@ def main(arguments: Sequence[str]) -> int:
     show(found.race(**given), words)
     if "format" not in words:
         print("\neach chosen on half of the starts, and judged on the other half")
+        print(f"of {found.directory}")
     return 0

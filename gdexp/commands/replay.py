@@ -31,7 +31,7 @@ def main(arguments: Sequence[str]) -> int:
             again.grad_norm,
             Reason[again.reason.upper()],
         )
-        console.print(f"run {again.run}")
+        console.print(f"run {again.run} of {found.directory}", soft_wrap=True)
         console.print(path_table(path))
         console.print(_verdict(again), soft_wrap=True)
         same &= again.same_bits

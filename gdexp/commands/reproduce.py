@@ -32,6 +32,8 @@ def main(arguments: Sequence[str]) -> int:
             print(f"in {len(verdict.tiles)} of {verdict.all_tiles} tiles, chosen at random: {told}")
         if verdict.reasons:
             print("in spite of: " + "; ".join(verdict.reasons))
+        if not arguments:
+            print(f"of {found.directory}")
         return 0
     _explain(verdict)
     return NOT_THE_SAME

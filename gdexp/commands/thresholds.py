@@ -20,4 +20,5 @@ def main(arguments: Sequence[str]) -> int:
         print(f"\n{runs:,} further runs of 4,096 steps, to a relative {precision:g}")
         for why in filter(None, told[b"left_out"].decode().split("\n")):
             print(f"left out: {why}")
+        print(f"of {found.directory}")
     return 0

@@ -21,7 +21,7 @@ def main(arguments: Sequence[str]) -> int:
     experiment = zooming.experiment(found, window, num)
     planned = plan.make(experiment)
     engine.check(experiment, planned)
-    print(f"{planned.count:,} further runs")
+    print(f"{planned.count:,} further runs, of a window of {found.directory}")
     run.run(experiment, new_directory())
     return 0
 

@@ -85,9 +85,7 @@ class _Finder:
             ran, fine = tried[tuple(along)], converged[tuple(along)]
             bracket = thresholds.turn(rates, ran - fine, ran)
             if bracket is None:
-                self.left_out.append(
-                    "from the starts: most runs converge at no rate, or still at the last"
-                )
+                self.left_out.append(f"from the starts: {_no_turn(rates, fine, ran)}")
             else:
                 cases.append(self.cases.at(point, spread(self.group.starts, STARTS)))
                 brackets.append(bracket)
@@ -199,6 +197,13 @@ class _Finder:
             "rate": stability.observed_rate(path.step, size, ROUNDING),
             "rate_theory": stability.rate(law, rate, beta, case.minimum.eigenvalues),
         }
+
+
+def _no_turn(rates: np.ndarray, converged: np.ndarray, tried: np.ndarray) -> str:
+    """Why there is no rate [N] at which most of the runs `tried` [N] cease to converge."""
+    if (2 * converged[tried > 0] > tried[tried > 0]).any():
+        return f"most runs converge still at the largest rate, {rates.max():g}: take larger ones"
+    return f"most runs converge at no rate, from {rates.min():g} on: take smaller ones"
 
 
 def table(

@@ -1,5 +1,7 @@
 """Commands that ask the results of a sweep: what they print, and what they refuse."""
 
+from pathlib import Path
+
 import pytest
 
 import gdexp
@@ -35,6 +37,7 @@ def ask(folder, monkeypatch, capsys):
 def test_the_newest_sweep_is_asked_unless_one_is_named(ask):
     code, told = ask("race")
     assert code == 0 and "half of the starts" in told
+    assert told.endswith(f"of {Path('outputs/sweep')}\n")
     assert ask("race", "outputs/sweep") == (code, told)
 
 
@@ -44,8 +47,9 @@ def test_a_race_as_latex(ask):
 
 
 def test_a_boundary_is_told_with_its_interval(ask):
-    code, told = ask("boundary", "x=x0_0", "y=x0_1", "value=minimum_id", "learning_rate=0.005")
+    code, told = ask("boundary", "x=x0_0", "y=x0_1", "value=minimum_id", "learning_rate=0.006")
     assert code == 0 and "not told from a smooth line" in told and " to 1." in told
+    assert "minimum_id over x0_0 and x0_1, at learning_rate=0.005\n" in told
 
 
 def test_thresholds_say_how_many_runs_they_took(ask):
@@ -76,6 +80,10 @@ def test_a_zoom_is_a_sweep_of_its_own(ask, folder):
         ("boundary x=x0_0 y=x0_2", "there is no axis 'x0_2': did you mean x0_"),
         ("boundary x=x0_0 y=x0_1 value=outcom", "did you mean outcome?"),
         ("boundary x=learning_rate y=start", "too coarse"),
+        (
+            "boundary outputs/sweep x=x0_0 y=x0_1 learning_rate=5",
+            "learning_rate=5 is not on the axis, from 0.005 to 0.02",
+        ),
         ("boundary x=x0_0 y=x0_1 value=f", "f has no regions: type value= one of outcome"),
         ("thresholds precision=0", "precision=0: give a number"),
         ("zoom", "a zoom needs a window"),
