@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,6 +25,17 @@ CONVERGED, LOST = (OUTCOMES.index(o) for o in (Outcome.CONVERGED, Outcome.DIVERG
 UNRESOLVED = KINDS.index(Kind.UNRESOLVED)
 
 LABELS = pa.schema([("run", pa.int64()), ("kind", NAME), ("minimum_id", pa.int32())])
+REALS = pa.list_(pa.field("element", pa.float64()))
+POINT = {  # columns of minima.parquet that tell of a point
+    "x": REALS,
+    "f": pa.float64(),
+    "kind": pa.string(),
+    "eigenvalues": REALS,
+    "sharpness": pa.float64(),
+    "runs": pa.int64(),
+    **dict.fromkeys(("share", "share_low", "share_high", "radius"), pa.float64()),
+    "stability_threshold": pa.float64(),
+}
 
 
 class Part(NamedTuple):
@@ -86,13 +97,20 @@ class _Objective:
     """All groups of one objective."""
 
     def __init__(self, group: Group):
-        self.numbers = [n for n in group.varied if n[0] == "objective"]
+        self.name = group.objective_name
+        self.keys = [key for key, (room, _) in group.varies.items() if room == "objective"]
+        self.numbers = [group.varies[key] for key in self.keys]
         self.drawn = any(number in self.numbers for number, _ in group.draws.values())
         self.dim, names = group.space.dim, [name for _, name in self.numbers]
         width = np.mean(np.subtract(group.space.high, group.space.low))
         self.tolerance = TOLERANCE * float(width)
         self.curvature = of_objective(group.objective, names)
         self.settings: dict[tuple[float, ...], Setting] = {}
+
+    @property
+    def columns(self) -> list[str]:
+        """What its own numbers are called in minima.parquet: as the axes, if nothing else is."""
+        return [f"{self.name}.{key}" if key in POINT else key for key in self.keys]
 
     def split(self, part: Part) -> Iterator[tuple[Setting, np.ndarray]]:
         """The settings in a part, and which rows [M] have each."""
@@ -201,6 +219,7 @@ def _minima(objectives: Mapping[str, _Objective]) -> pa.Table:
                     {
                         "objective": name,
                         "minimum_id": setting.first + i,
+                        **dict(zip(mine.columns, setting.own.tolist(), strict=True)),
                         "x": found.x[i].tolist(),
                         "f": float(found.f[i]),
                         "kind": str(KINDS[found.kind[i]]),
@@ -214,25 +233,15 @@ def _minima(objectives: Mapping[str, _Objective]) -> pa.Table:
                         "stability_threshold": 2 / sharpness if sharpness > 0 else None,
                     }
                 )
-    return pa.Table.from_pylist(rows, minima_schema())
+    own = (name for mine in objectives.values() for name in mine.columns)
+    return pa.Table.from_pylist(rows, minima_schema(own))
 
 
-def minima_schema() -> pa.Schema:
-    """The columns of minima.parquet."""
-    reals = pa.list_(pa.field("element", pa.float64()))
-    types = {
-        "objective": pa.string(),
-        "minimum_id": pa.int32(),
-        "x": reals,
-        "f": pa.float64(),
-        "kind": pa.string(),
-        "eigenvalues": reals,
-        "sharpness": pa.float64(),
-        "runs": pa.int64(),
-        **dict.fromkeys(("share", "share_low", "share_high", "radius"), pa.float64()),
-        "stability_threshold": pa.float64(),
-    }
-    return pa.schema(list(types.items()))
+def minima_schema(own: Iterable[str] = ()) -> pa.Schema:
+    """The columns of minima.parquet, with the `own` numbers of objectives that axes vary."""
+    types = {"objective": pa.string(), "minimum_id": pa.int32()}
+    types |= dict.fromkeys(own, pa.float64())
+    return pa.schema(list((types | POINT).items()))
 
 
 def _counts(mine: _Objective) -> dict[str, Any]:
@@ -240,4 +249,9 @@ def _counts(mine: _Objective) -> dict[str, Any]:
     names = ("tenfold", "tolerance", "tenth")
     found = [setting.catalogue.minima for setting in mine.settings.values()]
     total = {name: sum(one[name] for one in found) for name in names}
-    return {"minima": total.pop("tolerance"), "tolerance": mine.tolerance, "minima_at": total}
+    return {
+        "minima": total.pop("tolerance"),
+        "tolerance": mine.tolerance,
+        "minima_at": total,
+        "functions": len(mine.settings),
+    }

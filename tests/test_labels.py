@@ -76,6 +76,23 @@ def test_an_objectives_own_numbers_have_catalogues_of_their_own():
     assert found.labels["minimum_id"].to_pylist() == [0, 0, 1, 1]
 
 
+def test_a_catalogue_names_the_numbers_of_the_objective_as_the_axes_do():
+    def bowl(x, *, curvature=1.0, runs=0.0):
+        return curvature * (x - runs) ** 2
+
+    grid = {"curvature": [1.0, 2.0], "runs": [0.0, 3.0], "learning_rate": [0.1]}
+    found = gdexp.sweep(bowl, grid=grid)
+    rows = found.minima.to_pylist()
+    assert [(row["curvature"], row["bowl.runs"], row["runs"]) for row in rows] == [
+        (1.0, 0.0, 1),
+        (1.0, 3.0, 1),
+        (2.0, 0.0, 1),
+        (2.0, 3.0, 1),
+    ]
+    assert all(row["sharpness"] == pytest.approx(2 * row["curvature"]) for row in rows)
+    assert found.summary["stationary"]["bowl"]["functions"] == 4
+
+
 def test_where_each_run_draws_its_own_objective_there_are_kinds_alone():
     found = gdexp.sweep(
         "quadratic",

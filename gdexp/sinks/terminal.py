@@ -148,6 +148,8 @@ def closing(results: Any) -> Iterator[str]:
     for name, found in summary["stationary"].items():
         if runs > 1 and found["minima"]:
             minima = f"{found['minima']} minim{'um' if found['minima'] == 1 else 'a'}"
+            if found["functions"] > 1:
+                minima += f" of {found['functions']:,} functions: numbers of its own vary"
             yield f"[dim]{name}: runs ended at {minima}[/]"
     compiling = f"{summary['compile_seconds']:.1f} s of it compiling"
     if runs == 1:
