@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import secrets
 import shlex
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,19 +145,51 @@ def new_directory() -> Path:
 
 
 def show(table: Any, words: dict[str, str]) -> None:
-    """Prints a table: for a terminal, or as `format=markdown` or `format=latex`."""
+    """Prints a table: for a terminal, or as `format=markdown` or `format=latex`.
+
+    One that is wider than the terminal is turned on its side, with as many rows beside each other
+    as fit.
+    """
     from gdexp import typeset
 
     if form := words.get("format"):
         print(typeset.write(table, form), end="")
         return
     from rich.console import Console
+
+    lines = [typeset.columns(table), *typeset.rows(table)]
+    wide = sum(_widths(zip(*lines, strict=True)))
+    # a file or a pipe has no width: a table is not to be cut to a guess of it
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else wide)
+    if wide <= console.width:
+        console.print(_grid(lines))
+        return
+    head, *records = lines
+    [left], each = _widths([head]), _widths(records)
+    while records:
+        room = (
+            total for total in itertools.accumulate(each, initial=left) if total <= console.width
+        )
+        count = max(1, sum(1 for _ in room) - 1)
+        console.print(_grid(list(zip(head, *records[:count], strict=True)), bold=False))
+        records, each = records[count:], each[count:]
+        if records:
+            console.print()
+
+
+def _widths(columns: Iterable[Sequence[str]]) -> list[int]:
+    """How wide columns of text are, with the gap to the next."""
+    return [max(map(len, column)) + 2 for column in columns]
+
+
+def _grid(lines: Sequence[Sequence[str]], bold: bool = True) -> Any:
+    """Lines of cells as rich's table; the first line is `bold`, or else the first column."""
     from rich.table import Table
 
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in typeset.columns(table):
-        shown.add_column(name, overflow="fold")
-    for row in typeset.rows(table):
-        shown.add_row(*row)
-    # a file or a pipe has no width: a table is not to be cut to a guess of it
-    Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 240).print(shown)
+    shown.show_header = bold
+    for i, name in enumerate(lines[0]):
+        shown.add_column(name, overflow="fold", style="bold" if not (bold or i) else None)
+    for line in lines[bold:]:
+        shown.add_row(*line)
+    return shown

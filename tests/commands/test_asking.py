@@ -1,5 +1,6 @@
 """Commands that ask the results of a sweep: what they print, and what they refuse."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,20 @@ def test_the_newest_sweep_is_asked_unless_one_is_named(ask):
 def test_a_race_as_latex(ask):
     code, told = ask("race", "format=latex")
     assert code == 0 and told.startswith(r"\begin{tabular}") and told.endswith("\\end{tabular}\n")
+
+
+def test_a_table_wider_than_the_terminal_is_turned_on_its_side(ask, monkeypatch):
+    _, piped = ask("thresholds", "outputs/sweep", "precision=0.1")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "70")
+    code, turned = ask("thresholds", "outputs/sweep", "precision=0.1")
+    lines = re.sub(r"\x1b\[\d*m", "", turned).splitlines()
+    assert code == 0 and max(map(len, lines[:12])) <= 70
+    rows = [line.split() for line in lines if line.startswith("low ")]
+    assert [len(row) for row in rows] == [3, 3]  # two and two of the four minima
+    columns = zip(*(line.split() for line in piped.splitlines()[:5]), strict=False)
+    [low] = (column[1:] for column in columns if column[0] == "low")
+    assert list(low) == [value for row in rows for value in row[1:]]
 
 
 def test_a_boundary_is_told_with_its_interval(ask):
