@@ -22,12 +22,13 @@ LAST_COLUMNS = (
     *("start", "replicate", "x0", "x", "f0", "f", "f_best", "grad_norm", "steps", "evaluations"),
     *("outcome", "reason", "period"),
 )
+SINGLES = ("schedule",)  # groups of which one card is chosen, whose numbers may be axes
 TARGET_COLUMN = "steps_to_target"  # the last of all, if there are `stop.targets`
 
 
 @dataclasses.dataclass(frozen=True)
 class Card:
-    """What was selected of optimizers or schedules, split by what its values do."""
+    """What was selected of optimizers, schedules, ..., split by what its values do."""
 
     name: str
     structure: Mapping[str, Any]  # flags, sizes, nulls: they choose the program
@@ -106,6 +107,11 @@ class Experiment:
     prepare: bool
     sweep: str | None  # the name of the +sweep= delta
     config: Mapping[str, Any]  # the resolved tree, plain, as config.yaml holds it
+
+    @property
+    def singles(self) -> dict[str, Card]:
+        """The cards of which there is one, by group."""
+        return {group: getattr(self, group) for group in SINGLES}
 
     @property
     def sign(self) -> float:

@@ -59,7 +59,7 @@ class Group:
     objective_name: str
     objective: Objective
     optimizer: Card
-    schedule: Card
+    singles: Mapping[str, Card]  # the cards of which there is one, by room
     names: tuple[Number, ...]  # [P] the numbers a run holds
     defaults: np.ndarray  # [P] float64: values where no axis varies them
     axes: tuple[Axis, ...]
@@ -249,8 +249,10 @@ def _group(
 ) -> Group:
     held = {("objective", k): v for k, v in objective.numbers.items()}
     held |= {("optimizer", k): v for k, v in optimizer.numbers.items()}
-    held |= {("schedule", k): v for k, v in experiment.schedule.numbers.items()}
-    owners = {"objective": name, "optimizer": optimizer.name, "schedule": experiment.schedule.name}
+    owners = {"objective": name, "optimizer": optimizer.name}
+    for room, card in experiment.singles.items():
+        held |= {(room, k): v for k, v in card.numbers.items()}
+        owners[room] = card.name
 
     def varies(key: str) -> Number | None:
         owner, _, last = key.rpartition(".")
@@ -266,7 +268,7 @@ def _group(
         objective_name=name,
         objective=objective,
         optimizer=optimizer,
-        schedule=experiment.schedule,
+        singles=experiment.singles,
         names=tuple(held),
         defaults=np.array(list(held.values()), np.float64),
         axes=tuple(_axes(experiment, varies)),

@@ -39,17 +39,17 @@ def problem(group: Group, sign: float) -> Problem:
             group.optimizer.structure,
             held(numbers, "optimizer"),
             key=key,
-            schedule=_schedule(group.schedule, held(numbers, "schedule")),
+            schedule=_schedule(group.singles["schedule"], held(numbers, "schedule")),
         )
 
     def rate(numbers):
         return held(numbers, "optimizer").get("learning_rate", 1.0)
 
     def factor(numbers, count):
-        return _schedule(group.schedule, held(numbers, "schedule"))(count)
+        return _schedule(group.singles["schedule"], held(numbers, "schedule"))(count)
 
     varied = tuple(group.names.index(number) for number in group.varied)
-    changes = _schedule(group.schedule, {}) is not None
+    changes = _schedule(group.singles["schedule"], {}) is not None
     return Problem(f, optimizer, optimizers.evaluations, varied, rate, factor if changes else None)
 
 

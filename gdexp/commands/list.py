@@ -11,7 +11,7 @@ from rich.table import Table
 from gdexp.base import UsageError, nearest
 from gdexp.config import catalogue
 
-KINDS = ("objectives", "optimizers", "schedules", "starts", "sweeps")
+KINDS = ("objectives", "optimizers", *(f"{group}s" for group in catalogue.SINGLE), "sweeps")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -45,15 +45,12 @@ def rows(kind: str) -> Iterator[tuple[str, str, str]]:
         for name, path in catalogue.sweeps().items():
             yield name, catalogue.header(path), ""
     else:
-        found = {
-            "objectives": catalogue.objectives,
-            "schedules": catalogue.schedule_kinds,
-            "starts": catalogue.start_samplers,
-        }[kind]()
+        group = kind.removesuffix("s")
+        found = catalogue.objectives() if group == "objective" else catalogue.kinds(group)
         cards = catalogue.cards()
         for name, cls in found.items():
-            card = cards[kind.removesuffix("s"), name]
-            card = card[name] if kind == "objectives" else card
+            card = cards[group, name]
+            card = card[name] if group == "objective" else card
             about = getattr(cls, "formula", None) or (cls.__doc__ or "").splitlines()[0]
             yield name, about, _numbers(card)
 

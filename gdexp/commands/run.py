@@ -104,7 +104,7 @@ def _drop_leftovers(plain: dict[str, Any], typed: Collection[str]) -> None:
     sweep's start.num, and `optimizer=adam` the numbers it gave sgd. What was typed stays, and is
     refused if it is wrong.
     """
-    for group in ("start", "schedule"):
+    for group in catalogue.SINGLE:
         name = plain[group].get("name")
         if group in typed and name in catalogue.choices(group):
             for key in set(plain[group]) - {"name", *catalogue.card(group, name)}:
@@ -126,9 +126,10 @@ def _refuse_hidden(experiment: Experiment, typed: Collection[str]) -> None:
     for key in typed:
         room, _, rest = key.partition(".")
         owner, _, last = rest.rpartition(".")
-        if room not in ("objective", "optimizer", "schedule") or owner.endswith("parameters"):
+        if room not in catalogue.NUMBERED or owner.endswith("parameters"):
             continue  # a parameter is made by giving it a value
-        for axis in (last, f"{owner or experiment.schedule.name}.{last}"):
+        single = experiment.singles.get(room)
+        for axis in (last, f"{single.name if single else owner}.{last}"):
             if axis in axes:
                 raise UsageError(
                     f"{key} has one value and {axes[axis]}.{axis} gives others: leave out one "

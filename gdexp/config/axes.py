@@ -12,8 +12,6 @@ from gdexp.config import catalogue
 from gdexp.config.values import FORMS, SPACING_OF, axis, number, shown
 from gdexp.experiment import FIRST_COLUMNS, LAST_COLUMNS, TARGET_COLUMN, Card
 
-GROUPS = ("objective", "optimizer", "schedule")  # whose cards hold numbers
-
 # columns of runs/, traces/, labels and curves: no number may be named like one
 COLUMNS = frozenset(
     [
@@ -71,14 +69,15 @@ def check_owners(
     keys: Iterable[str],
     objectives: Mapping[str, Objective],
     optimizers: Mapping[str, Mapping[str, Any]],
-    schedule: Card,
+    singles: Mapping[str, Card],
 ) -> None:
     """Raises UsageError for a key that is no number of what is selected, or of two kinds of it."""
     owners = {name: ("objective", tuple(o.numbers)) for name, o in objectives.items()}
     for name, card in optimizers.items():
         varies = tuple(k for k, v in card.items() if v is None or isinstance(v, float))
         owners[name] = ("optimizer", varies)
-    owners[schedule.name] = ("schedule", tuple(schedule.numbers))
+    for group, card in singles.items():
+        owners[card.name] = (group, tuple(card.numbers))
     taken: dict[tuple[str, str], str] = {}
     for key in keys:
         name, _, last = key.rpartition(".")
@@ -97,7 +96,7 @@ def check_owners(
 def _unowned(key, name, last, owners, objectives, optimizers) -> str:
     """Why nothing selected has the number `key`, and what to type instead."""
     if name and name not in owners:
-        group = next((g for g in GROUPS if name in catalogue.choices(g)), None)
+        group = next((g for g in catalogue.NUMBERED if name in catalogue.choices(g)), None)
         if group:
             return f"{name} is not selected (grid.{key}): add {group}={name}"
         if any(name in ks for _, ks in owners.values()):
@@ -119,7 +118,9 @@ def _unowned(key, name, last, owners, objectives, optimizers) -> str:
         return f"{key} cannot be an axis: results have a column of that name"
     hint = nearest(last, selected)
     if not hint:
-        elsewhere = [(group, n) for group in GROUPS for n in catalogue.holders(group, last)]
+        elsewhere = [
+            (group, n) for group in catalogue.NUMBERED for n in catalogue.holders(group, last)
+        ]
         known = ("optimizer", "sgd") if ("optimizer", "sgd") in elsewhere else None
         if found := known or next(iter(elsewhere), None):
             hint = f"; {found[1]} has it: type {found[0]}={found[1]}"

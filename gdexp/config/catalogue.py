@@ -14,6 +14,11 @@ from omegaconf import OmegaConf
 
 from gdexp import base, schedules, starts
 from gdexp.config import plugins
+from gdexp.experiment import SINGLES
+
+# Groups of which one card is chosen -> what each of their files defines
+SINGLE: Mapping[str, type] = {"schedule": schedules.Schedule, "start": starts.Start}
+NUMBERED = ("objective", "optimizer", *SINGLES)  # groups whose cards hold numbers
 
 # Cards of objectives that are not files of the package: a formula, and a function in a file.
 USER_CARDS: Mapping[str, Mapping[str, Any]] = {
@@ -47,15 +52,9 @@ def objectives() -> dict[str, type[base.Objective]]:
 
 
 @functools.cache
-def start_samplers() -> dict[str, type[starts.Start]]:
-    """Samplers of starting points by name."""
-    return base.discover("gdexp.starts", starts.Start)
-
-
-@functools.cache
-def schedule_kinds() -> dict[str, type[schedules.Schedule]]:
-    """Learning-rate schedules by name."""
-    return base.discover("gdexp.schedules", schedules.Schedule)
+def kinds(group: str) -> dict[str, type]:
+    """Starts, or schedules, ..., by name."""
+    return base.discover(f"gdexp.{group}s", SINGLE[group])
 
 
 def optimizer_path(name: str) -> Path:
@@ -91,9 +90,8 @@ def choices(group: str) -> list[str]:
     return {
         "objective": lambda: [*objectives(), *USER_CARDS],
         "optimizer": lambda: sorted(p.stem for p in optimizer_path("").parent.glob("*.yaml")),
-        "schedule": lambda: list(schedule_kinds()),
-        "start": lambda: list(start_samplers()),
         "sweep": lambda: list(sweeps()),
+        **{single: lambda: list(kinds(group)) for single in SINGLE},
     }[group]()
 
 
@@ -133,8 +131,8 @@ def cards() -> dict[tuple[str, str], dict[str, Any]]:
     """Every card that lives in Python: (group, name) -> the node Hydra composes."""
     found = {("objective", n): {n: base.card_of(c)} for n, c in objectives().items()}
     found |= {("objective", n): {n: dict(card)} for n, card in USER_CARDS.items()}
-    for group, kinds in (("start", start_samplers()), ("schedule", schedule_kinds())):
-        found |= {(group, n): {"name": n, **base.card_of(c)} for n, c in kinds.items()}
+    for group in SINGLE:
+        found |= {(group, n): {"name": n, **base.card_of(c)} for n, c in kinds(group).items()}
     return found
 
 

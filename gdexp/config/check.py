@@ -11,7 +11,7 @@ import numpy as np
 from gdexp.base import Objective, UsageError, nearest, numbers_of
 from gdexp.config import axes, cards, catalogue
 from gdexp.config.values import axis, draw, flag, number, shown, whole
-from gdexp.experiment import Card, Experiment, Stop, Store, Trace, Wandb, run_columns
+from gdexp.experiment import SINGLES, Card, Experiment, Stop, Store, Trace, Wandb, run_columns
 from gdexp.starts import Start
 
 SECTIONS = (
@@ -42,22 +42,22 @@ def experiment(
     _known_keys(tree, defaults)
     objectives = objectives or cards.objectives(tree)
     cards.check_names(objectives)
-    schedule = _schedule(tree["schedule"])
+    singles = {group: _single(group, tree[group]) for group in SINGLES}
     start = _start(tree["start"], objectives)
     chosen = cards.optimizers(tree)
     draws = {key: draw(f"draw.{key}", text) for key, text in axes.flat(tree["draw"]).items()}
-    axes.check_owners([*axes.flat(tree["grid"]), *draws], objectives, chosen, schedule)
+    axes.check_owners([*axes.flat(tree["grid"]), *draws], objectives, chosen, singles)
     grid = axes.grid(tree["grid"])
     for key in set(grid) & set(draws):
         raise UsageError(f"{key} has both grid.{key} and draw.{key}: keep one")
     optimizers = {
-        name: _optimizer(name, card, [*grid, *draws], schedule) for name, card in chosen.items()
+        name: _optimizer(name, card, [*grid, *draws], singles) for name, card in chosen.items()
     }
     stop = _stop(tree["stop"])
     checked = Experiment(
         objectives=objectives,
         optimizers=optimizers,
-        schedule=schedule,
+        **singles,
         start=start,
         grid=grid,
         zip=axes.zipped(tree["zip"], grid),
@@ -107,21 +107,24 @@ def _known_keys(tree: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
                 raise UsageError(f"the key {section}.{key} is missing")
 
 
-def _optimizer(name: str, card: Mapping[str, Any], keys: Sequence[str], schedule: Card) -> Card:
+def _optimizer(
+    name: str, card: Mapping[str, Any], keys: Sequence[str], singles: Mapping[str, Card]
+) -> Card:
     """An optimizer's card; a null that an axis gives a value is a number of every run."""
     numbers = numbers_of(card)
     for key in keys:
         owner, _, last = key.rpartition(".")
         if last in card and owner in ("", name):
             numbers.setdefault(last, float("nan"))  # each run's own value takes its place
-    if schedule.name != "constant" and "learning_rate" not in numbers:
-        raise UsageError(f"schedule={schedule.name} needs a learning rate, and {name} has none")
+    schedule = singles["schedule"].name
+    if schedule != "constant" and "learning_rate" not in numbers:
+        raise UsageError(f"schedule={schedule} needs a learning rate, and {name} has none")
     return _split(name, card, numbers)
 
 
-def _schedule(node: Mapping[str, Any]) -> Card:
+def _single(group: str, node: Mapping[str, Any]) -> Card:
     name = node.get("name")
-    card = cards.card("schedule", name, node)
+    card = cards.card(group, name, node)
     return _split(name, card, numbers_of(card))
 
 
@@ -140,7 +143,7 @@ def _start(node: Mapping[str, Any], objectives: Mapping[str, Objective]) -> Star
         card["along"] = axes.rows("start.along", card["along"])
     if card.get("points") is not None:
         card["points"] = axes.points(card["points"])
-    sampler = catalogue.start_samplers()[name](**card)
+    sampler = catalogue.kinds("start")[name](**card)
     for objective in objectives.values():
         sampler.check(objective.space())
     return sampler
@@ -233,7 +236,8 @@ def _text(key: str, value: Any) -> str | None:
 
 def _fits_float32(checked: Experiment) -> None:
     """Raises UsageError for a number that would be infinite in float32."""
-    owners = [*checked.objectives.values(), *checked.optimizers.values(), checked.schedule]
+    owners = [*checked.objectives.values(), *checked.optimizers.values()]
+    owners += checked.singles.values()
     held = {key: value for owner in owners for key, value in owner.numbers.items()}
     for section in ("stop", "start"):
         held |= {f"{section}.{k}": v for k, v in vars(getattr(checked, section)).items()}

@@ -19,7 +19,7 @@ from gdexp.base import UsageError, nearest
 from gdexp.config import catalogue, tree
 
 PACKAGE = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
-OVERRIDE = re.compile(r"override\s+/(objective|optimizer|schedule|start)")
+OVERRIDE = re.compile(rf"override\s+/({'|'.join(tree.GROUPS)})")
 
 
 def nodes(names: Iterable[str]) -> dict[str, dict[str, Any]]:

@@ -15,7 +15,7 @@ from gdexp.config import catalogue
 
 NAMES = re.compile(r"\[?\s*[A-Za-z_]\w*(\s*,\s*[A-Za-z_]\w*)*\s*\]?")
 FILE = re.compile(r".+\.py(:\w*)?")
-GROUPS = ("objective", "optimizer", "schedule", "start")
+GROUPS = ("objective", "optimizer", *catalogue.SINGLE)
 
 
 @functools.cache

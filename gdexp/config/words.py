@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from gdexp.base import UsageError, nearest
 from gdexp.config import catalogue, tree
 from gdexp.config.values import DRAWS, FORMS
+from gdexp.experiment import SINGLES
 
 MULTIRUN = ("-m", "--multirun")
 FLAGS: dict[str, tuple[str, ...]] = {  # Hydra's flags that are safe here -> what may follow
@@ -22,7 +23,7 @@ FLAGS: dict[str, tuple[str, ...]] = {  # Hydra's flags that are safe here -> wha
         ["--info", "-i"], ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
     ),
 }
-GROUPS = ("optimizer", "schedule", "start", "sweep")
+GROUPS = ("optimizer", *catalogue.SINGLE, "sweep")
 
 KEY = re.compile(r"\+{0,2}[A-Za-z_]\w*([./]\w+)*", re.ASCII)
 LIST = re.compile(  # keys whose value may be a list
@@ -32,7 +33,8 @@ LIST = re.compile(  # keys whose value may be a list
 TEXT = re.compile(  # keys whose value is any text, even one that Hydra's grammar would refuse
     r"objective\.(expr\.formula|file\.path)|wandb\.(project|name|group)|hydra\.(run|sweep)\.\w+"
 )
-NUMBER = re.compile(r"(?:(?:objective\.(?!(?:expr|file)\.)|optimizer\.)\w+|schedule)\.\w+")
+ONE = "|".join(SINGLES)
+NUMBER = re.compile(rf"(?:(?:objective\.(?!(?:expr|file)\.)|optimizer\.)\w+|{ONE})\.\w+")
 PARAMETERS = re.compile(r"objective\.(expr|file)\.parameters\.\w+")
 SEVERAL = re.compile(r"\[|(log|lin):")  # how a value begins that is an axis; or it has a comma
 RUNNABLE = ("hydra.job_logging", "hydra.hydra_logging", "hydra.searchpath", "hydra.job.env_set")
@@ -41,8 +43,7 @@ REFUSED = {  # keys of Hydra that would go round this program -> what to type
     "hydra.callbacks": "leave it out",
     "hydra.job.chdir": "leave it out; hydra.run.dir=DIR says where results go",
     **dict.fromkeys(RUNNABLE, "leave it out: what it names could be run"),
-    "start.name": "type start=NAME",
-    "schedule.name": "type schedule=NAME",
+    **{f"{group}.name": f"type {group}=NAME" for group in catalogue.SINGLE},
 }
 
 
@@ -239,7 +240,7 @@ def _unknown_key(key: str) -> str:
     group, *rest = key.split(".")
     if group in ("objective", "optimizer") and rest:
         return _unknown_number(group, rest[0], ".".join(rest[1:]))
-    if group in ("start", "schedule") and rest:
+    if group in catalogue.SINGLE and rest:
         if names := catalogue.holders(group, rest[0]):
             return f"{key} goes with {group}={'|'.join(names)}: add one of them"
         cards = [catalogue.card(group, name) for name in catalogue.choices(group)]

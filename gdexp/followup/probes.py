@@ -34,7 +34,7 @@ class Probes:
         self.names = tuple(dict.fromkeys([*group.varied, LEARNING_RATE]))
         self.runs = 0
         owners = {"objective": group.objective_name, "optimizer": group.optimizer.name}
-        owners["schedule"] = group.schedule.name
+        owners |= {room: card.name for room, card in group.singles.items()}
         self._keys = [f"{owners[room]}.{name}" for room, name in self.names]
         self._experiment = dataclasses.replace(
             experiment,

@@ -9,7 +9,7 @@ from gdexp.plan import LEARNING_RATE
 
 
 def stability_limit(walk: Walk) -> np.ndarray:
-    card, schedule = walk.group.optimizer, walk.group.schedule
+    card, schedule = walk.group.optimizer, walk.group.singles["schedule"]
     law = stability.law(card.name, card.structure, card.numbers)
     momentum = walk.numbers.get(("optimizer", "momentum"), 0.0)
     if law is None or not 0 <= momentum < 1:

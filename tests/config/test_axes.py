@@ -14,7 +14,7 @@ def check(*keys, objectives=("paraboloid",), optimizers=("sgd",), schedule="cons
         keys,
         {name: catalogue.objectives()[name]() for name in objectives},
         {name: catalogue.card("optimizer", name) for name in optimizers},
-        Card(schedule, {}, catalogue.card("schedule", schedule)),
+        {"schedule": Card(schedule, {}, catalogue.card("schedule", schedule))},
     )
 
 
