@@ -24,7 +24,7 @@ gdexp: a microscope for gradient descent.
   python -m gdexp replay [DIR] RUN ...   single runs again, every step of them
   python -m gdexp resume [DIR]           finish an interrupted sweep
   python -m gdexp resume [DIR] KEY=VALUE ...       more starts, values: what is there is taken
-  python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, sweeps
+  python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, ...
   python -m gdexp thresholds [DIR]       learning rates at which convergence is lost, and theory
   python -m gdexp race [DIR]             optimizers from the same starts; target=F budget=N
   python -m gdexp boundary [DIR] x=AXIS y=AXIS     is the boundary between outcomes fractal?
@@ -39,6 +39,7 @@ keys
   objective=NAME | NAME,NAME | 'FORMULA' | ./file.py:function     objective.NAME.KEY=...
   optimizer=NAME | NAME,NAME                                      optimizer.NAME.KEY=...
   schedule=constant|exponential|cosine|linear_warmup              schedule.KEY=...
+  gradient=autodiff|finite_difference    gradient.noise=0  gradient.scheme=central  gradient.h=1e-3
   start=own|points|grid|plane|uniform|normal|sobol|lhs
       start.points=[[3,3]]  start.num=N  start.low/high  start.point/along of a plane
   grid.KEY=0.1 | 0.01,0.1,0.5 | log:1e-3:1:64 | lin:0:1:11        zip=[KEY,KEY]

@@ -11,7 +11,7 @@ import numpy as np
 from gdexp import engine, extending, function, job, plan, store, zooming
 from gdexp.base import Path, UsageError
 from gdexp.config import catalogue, check, tree
-from gdexp.experiment import Experiment
+from gdexp.experiment import SINGLES, Experiment
 from gdexp.results import Results
 
 
@@ -21,7 +21,6 @@ def sweep(
     optimizer: str | Sequence[str] | Mapping[str, Any] = "sgd",
     grid: Mapping[str, Any] | None = None,
     start: Any = None,
-    schedule: str | Mapping[str, Any] = "constant",
     **keys: Any,
 ) -> Results:
     """Runs a sweep in memory.
@@ -32,8 +31,8 @@ def sweep(
       optimizer: a card's name, several names, or {name: {key: value}}.
       grid: KEY -> values, the axes of the sweep: {"learning_rate": np.geomspace(1e-3, 1, 64)}.
       start: points [N, D], or a sampler: "own", {"uniform": 100}, {"grid": {"num": 16}}.
-      schedule: a card's name or {name: {key: value}}.
-      **keys: config keys, `_` for `.`: stop_max_steps=2000, dtype="float64", seed=1, replicates=3.
+      **keys: `schedule` and `gradient`, each a card's name or {name: {key: value}}; and config
+        keys, `_` for `.`: stop_max_steps=2000, dtype="float64", seed=1, replicates=3.
 
     Returns:
       The results object that `gdexp.load` gives for a sweep that was written to files.
@@ -47,9 +46,7 @@ def sweep(
       >>> found.runs["outcome"].to_pylist()
       ['converged', 'diverged']
     """
-    asked = experiment(
-        objective, optimizer=optimizer, grid=grid, start=start, schedule=schedule, **keys
-    )
+    asked = experiment(objective, optimizer=optimizer, grid=grid, start=start, **keys)
     return job.run(asked, None)
 
 
@@ -135,15 +132,14 @@ def experiment(
     optimizer: str | Sequence[str] | Mapping[str, Any] = "sgd",
     grid: Mapping[str, Any] | None = None,
     start: Any = None,
-    schedule: str | Mapping[str, Any] = "constant",
     **keys: Any,
 ) -> Experiment:
     """The checked experiment that `sweep` runs, asked for in the same words."""
-    asked = tree.from_keys(keys)
+    chosen = {group: _single(group, keys.pop(group)) for group in SINGLES if group in keys}
+    asked = tree.from_keys(keys) | chosen
     asked["grid"] = {} if grid is None else grid
     asked["start"] = _start(start)
     asked["optimizer"] = _cards("optimizer", optimizer)
-    asked["schedule"] = _single("schedule", schedule)
     asked["wandb"]["mode"] = "disabled"
     made = None
     if callable(objective):

@@ -22,6 +22,7 @@ from gdexp.base import Reason
 Array = jax.Array
 Numbers = Sequence[Array]  # [P] scalars
 NOT_REACHED = -1
+NOISE = 1  # of what a run draws with its key: the errors of gradients
 STANDS, CALM, CLEARED, WAITS, BACK = np.arange(5, dtype=np.int32)  # a run's stance
 
 
@@ -35,6 +36,11 @@ class Problem(NamedTuple):
     rate: Callable[[Numbers], Array | float] = lambda numbers: 1.0  # learning rate, but for
     factor: Callable[[Numbers, Array], Array] | None = None  # (numbers, count) -> a schedule's
     kind: progress.Kind = progress.Kind.NOISY  # what an update follows from
+    slope: Callable[[Callable, Array, Numbers], Any] = lambda f, x, numbers: jax.value_and_grad(f)(
+        x
+    )  # (f, x [D], numbers) -> its value and gradient [D]
+    trials: int = 0  # evaluations that takes, beyond one
+    noise: Callable[[Numbers], Array] | None = None  # numbers -> deviation of a gradient's error
 
 
 class Rules(NamedTuple):
@@ -77,7 +83,7 @@ class Run(NamedTuple):
     first: Array  # value at the starting point
     best: Array  # least value so far
     steps: Array  # updates applied
-    extra: Array | None  # evaluations beyond one a point; None if the optimizer makes none
+    extra: Array | None  # evaluations beyond one a point; None if there are none
     # STANDS until it is judged, CALM, CLEARED by that, WAITS for its place, BACK where it has been
     stance: Array
     reason: Array  # base.Reason; 0 while running
@@ -103,7 +109,7 @@ def init(
     held = numbers_of(problem, rules, numbers)
     state = problem.optimizer(held, key(rules.seed, number)).init(x)
     nothing = jnp.full((), jnp.nan, x.dtype)
-    searches = not isinstance(problem.evaluations(state), int)
+    counts = problem.trials or not isinstance(problem.evaluations(state), int)
     bound = rules.escape_radius * (1 + jnp.abs(x).max())
     # finite, so that no infinite point lies within
     task = Task(x, numbers, number, jnp.minimum(bound, jnp.finfo(x.dtype).max))
@@ -114,7 +120,7 @@ def init(
         first=nothing,
         best=jnp.full_like(nothing, jnp.inf),
         steps=jnp.int32(0),
-        extra=jnp.int32(0) if searches else None,
+        extra=jnp.int32(problem.trials) if counts else None,
         stance=jnp.int32(CALM),
         reason=jnp.int32(Reason.RUNNING),
         reached=jnp.full(rules.targets.shape, NOT_REACHED, jnp.int32),
@@ -128,7 +134,7 @@ def init(
 def see(problem: Problem, rules: Rules, task: Task, run: Run) -> Seen:
     """Evaluates at the point of `run`."""
     numbers = numbers_of(problem, rules, task.numbers)
-    value, gradient = jax.value_and_grad(lambda x: problem.f(x, numbers))(run.x)
+    value, gradient = problem.slope(lambda x: problem.f(x, numbers), run.x, numbers)
     row = [jax.lax.dynamic_index_in_dim(c, run.steps, keepdims=False) for c in rules.table]
     asked = problem.kind is progress.Kind.COUNTED
     return Seen(value, gradient, row, _is_idle(problem, rules, numbers, run) if asked else None)
@@ -163,7 +169,7 @@ def step(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen, pause
         first=jnp.where(run.steps == 0, seen.value, run.first),
         best=jnp.where(seen.value < run.best, seen.value, run.best),
         steps=steps,
-        extra=_more(run.extra, problem.evaluations(state), moves),
+        extra=_more(run.extra, problem.trials + problem.evaluations(state), moves),
         reached=jnp.where(first, run.steps, run.reached),
         last=last,
         past=past,
@@ -174,15 +180,20 @@ def step(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen, pause
 def update(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen) -> tuple[Array, Any]:
     """The point [D] and the optimizer's state after an update from the point seen."""
     numbers = numbers_of(problem, rules, task.numbers)
-    optimizer = problem.optimizer(numbers, key(rules.seed, task.number))
+    own = key(rules.seed, task.number)
+    optimizer, gradient = problem.optimizer(numbers, own), seen.gradient
+    if problem.noise is not None:
+        chance = jax.random.fold_in(jax.random.fold_in(own, NOISE), run.steps)
+        error = jax.random.normal(chance, gradient.shape, gradient.dtype)
+        gradient = gradient + problem.noise(numbers) * error
     more = {
         "value": seen.value,
-        "grad": seen.gradient,
+        "grad": gradient,
         "value_fn": lambda x: problem.f(x, numbers),
     }
     if seen.row:
         more["row"] = seen.row
-    updates, state = optimizer.update(seen.gradient, run.state, run.x, **more)
+    updates, state = optimizer.update(gradient, run.state, run.x, **more)
     return optax.apply_updates(run.x, updates), state
 
 

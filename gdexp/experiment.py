@@ -22,7 +22,7 @@ LAST_COLUMNS = (
     *("start", "replicate", "x0", "x", "f0", "f", "f_best", "grad_norm", "steps", "evaluations"),
     *("outcome", "reason", "period"),
 )
-SINGLES = ("schedule",)  # groups of which one card is chosen, whose numbers may be axes
+SINGLES = ("schedule", "gradient")  # groups of which one card is chosen, whose numbers may be axes
 TARGET_COLUMN = "steps_to_target"  # the last of all, if there are `stop.targets`
 
 
@@ -90,6 +90,7 @@ class Experiment:
     objectives: Mapping[str, Objective]
     optimizers: Mapping[str, Card]
     schedule: Card
+    gradient: Card
     start: Start
     grid: Mapping[str, np.ndarray]  # KEY as written -> float64 values
     zip: tuple[tuple[str, ...], ...]  # keys that advance together

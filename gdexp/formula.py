@@ -138,6 +138,11 @@ class Formula:
     parameters: tuple[str, ...]
     program: tuple[Instruction, ...]
 
+    @property
+    def constants(self) -> tuple[float, ...]:
+        """The numbers in it."""
+        return tuple(operand for action, operand in self.program if action == "number")
+
     def __call__(self, x: Any, /, **parameters: Any) -> Any:  # x [D] -> scalar
         """The value at `x`, an array or a sequence of D scalars, in the dtype of `x`.
 

@@ -53,6 +53,11 @@ class Function(Objective):
         return (3.0,) * self.dim
 
     @property
+    def constants(self) -> tuple[float, ...]:
+        """The numbers in a formula; of other functions nothing is known."""
+        return getattr(self.function, "constants", ())
+
+    @property
     def numbers(self):
         return dict(self.parameters)
 

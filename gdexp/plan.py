@@ -27,6 +27,7 @@ TILE_RUNS = 65_536
 
 Number = tuple[str, str]  # (room, name)
 LEARNING_RATE: Number = ("optimizer", "learning_rate")
+NOISE: Number = ("gradient", "noise")
 
 
 class Axis(NamedTuple):
@@ -129,6 +130,11 @@ class Group:
             if LEARNING_RATE in axis.numbers:
                 return i
         return None
+
+    @property
+    def is_noisy(self) -> bool:
+        """Whether an error is added to the gradient."""
+        return self.singles["gradient"].numbers["noise"] != 0 or NOISE in self.varied
 
     def told(self) -> dict[str, Any]:
         """What a manifest tells of the group, as plain values."""

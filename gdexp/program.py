@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from gdexp import optimizers
-from gdexp.base import Reason, discover
+from gdexp.base import Reason, UsageError, discover
 from gdexp.descent import Numbers, Problem, Rules
 from gdexp.experiment import Card, Experiment
+from gdexp.gradients import Gradient
 from gdexp.lanes import Pace
 from gdexp.plan import Group
 from gdexp.refill import Log, Queue, Work
@@ -48,15 +50,50 @@ def problem(group: Group, sign: float) -> Problem:
     def factor(numbers, count):
         return _schedule(group.singles["schedule"], held(numbers, "schedule"))(count)
 
+    def gradient(numbers):
+        return _of_kind("gradient", group.singles["gradient"], held(numbers, "gradient"))
+
+    def slope(f, x, numbers):
+        return gradient(numbers).value_and_gradient(f, x)
+
     varied = tuple(group.names.index(number) for number in group.varied)
     changes = _schedule(group.singles["schedule"], {}) is not None
-    return Problem(f, optimizer, optimizers.evaluations, varied, rate, factor if changes else None)
+    own = group.singles["gradient"]
+    if own.name != "autodiff" and _searches(group, optimizer):
+        raise UsageError(
+            f"{group.optimizer.name} differentiates along a line by itself: leave out "
+            f"gradient={own.name}"
+        )
+    return Problem(
+        f,
+        optimizer,
+        optimizers.evaluations,
+        varied,
+        rate,
+        factor if changes else None,
+        slope=slope,
+        trials=_of_kind("gradient", own, own.numbers).evaluations(group.space.dim),
+        noise=(lambda numbers: gradient(numbers).noise) if group.is_noisy else None,
+    )
+
+
+def _searches(group: Group, optimizer: Callable[..., Any]) -> bool:
+    """Whether an optimizer evaluates the objective by itself."""
+    key, point = jax.eval_shape(lambda: jax.random.key(0)), jnp.zeros(group.space.dim)
+    state = jax.eval_shape(lambda k: optimizer(list(group.defaults), k).init(point), key)
+    return not isinstance(optimizers.evaluations(state), int)
 
 
 def _schedule(card: Card, numbers: dict[str, jax.Array]) -> Schedule | None:
     """The factor by update count; None where there is none, so that no count is kept for it."""
-    factor = discover("gdexp.schedules", Schedule)[card.name](**card.structure, **numbers)
+    factor = _of_kind("schedule", card, numbers)
     return None if isinstance(factor, Constant) else factor
+
+
+def _of_kind(group: str, card: Card, numbers: Mapping[str, jax.Array]) -> Any:
+    """What a card of a group of which one is chosen stands for."""
+    kind = {"schedule": Schedule, "gradient": Gradient}[group]
+    return discover(f"gdexp.{group}s", kind)[card.name](**card.structure, **numbers)
 
 
 def factors(card: Card, numbers: Mapping[str, float], counts: np.ndarray) -> np.ndarray:

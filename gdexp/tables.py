@@ -56,7 +56,7 @@ def tabulated(
     split = _split(problem, dim, dtype, count)
     factors = functools.partial(_factors, problem, rows, dtype)
     if rows > MOST or not split.clock:
-        kind = progress.kind_of(split.init.out, has_table=False)
+        kind = _kind(problem, split.init.out, has_table=False)
         return problem._replace(kind=kind), lambda numbers: ([], None)
     leaves, structure = jax.tree.flatten(split.init.out)
 
@@ -76,9 +76,15 @@ def tabulated(
         return problem.evaluations(structure.unflatten(whole))
 
     own = [leaf for i, leaf in enumerate(leaves) if i not in split.clock]
-    kind = progress.kind_of(own, has_table=True)
+    kind = _kind(problem, own, has_table=True)
     made = problem._replace(optimizer=optimizer, evaluations=evaluations, kind=kind)
     return made, lambda numbers: (_table(split, rows, numbers), factors(numbers))
+
+
+def _kind(problem: Problem, state: Any, has_table: bool) -> progress.Kind:
+    """What an update follows from."""
+    noisy = problem.noise is not None
+    return progress.Kind.NOISY if noisy else progress.kind_of(state, has_table)
 
 
 def _split(problem: Problem, dim: int, dtype: Any, count: int) -> Split:

@@ -714,12 +714,15 @@ def check_any(text: str, variables: list[str] | None, parameters: list[str]) -> 
     kinds = {"number", "variable", "parameter", "power", *formula.OPERATORS, *formula.FUNCTIONS}
     assert {step.action for step in read.program} <= kinds
     assert len(read.program) <= formula.MAX_INSTRUCTIONS
-    value = jax.eval_shape(
-        lambda x, p: read(x, **p),
-        jax.ShapeDtypeStruct((len(read.variables),), jnp.float32),
-        dict.fromkeys(read.parameters, 1.0),
-    )
-    assert (value.shape, value.dtype) == ((), jnp.float32)
+    fits = all(abs(number) <= np.finfo(np.float32).max for number in read.constants)
+    dtype = jnp.float32 if fits else jnp.float64  # dtype=float32 is refused then
+    with jax.enable_x64(not fits):
+        value = jax.eval_shape(
+            lambda x, p: read(x, **p),
+            jax.ShapeDtypeStruct((len(read.variables),), dtype),
+            dict.fromkeys(read.parameters, 1.0),
+        )
+    assert (value.shape, value.dtype) == ((), dtype)
 
 
 @settings(max_examples=600, deadline=None)

@@ -61,6 +61,13 @@ def cube_root(v: mpmath.mpf) -> mpmath.mpf:
     return mpmath.sign(v) * mpmath.cbrt(abs(v))
 
 
+def angle(y: mpmath.mpf, x: mpmath.mpf) -> mpmath.mpf:
+    """mpmath's zero has no sign, on which the angle depends left of the origin: π or −π."""
+    if y == 0 and x <= 0:
+        raise NoValueError
+    return mpmath.atan2(y, x)
+
+
 BINARY = {
     "+": (lambda a, b: a + b, 0),
     "-": (lambda a, b: a - b, 0),
@@ -79,7 +86,7 @@ ONE |= {
     **{f"arc{name}": getattr(mpmath, f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh")},
     "arctanh": mpmath.atanh,
 }
-SEVERAL = {"atan2": mpmath.atan2, "arctan2": mpmath.atan2, "hypot": mpmath.hypot}
+SEVERAL = {"atan2": angle, "arctan2": angle, "hypot": mpmath.hypot}
 SEVERAL |= dict.fromkeys(["min", "minimum"], min) | dict.fromkeys(["max", "maximum"], max)
 
 

@@ -22,6 +22,7 @@ LAW = {
     "random": "",
     "environment": "",
     "schedules": "",
+    "gradients": "base",
     "objectives": "base",
     "optimizers": "base",
     "starts": "base random",
@@ -40,7 +41,7 @@ LAW = {
     "backend": "",
     "refill": "base progress descent",
     "lanes": "cycles stopping descent flat soa backend refill",
-    "program": "base schedules optimizers experiment plan descent refill lanes",
+    "program": "base schedules gradients optimizers experiment plan descent refill lanes",
     "logs": "base refill program",
     "stream": "base plan refill lanes logs",
     "paths": "base refill lanes logs stream",
@@ -53,7 +54,7 @@ LAW = {
     "frames": "base",
     "analysis": "base experiment plan frames",
     "curvature": "base cache",
-    "config": "base environment schedules starts function experiment frames",
+    "config": "base environment schedules gradients starts function experiment frames",
     "followup": "base random experiment plan starts paths engine curvature analysis",
     "shelf": "base store",
     "answers": "base experiment plan engine analysis frames followup",
@@ -83,8 +84,9 @@ OUTSIDE = {
     "wandb": "sinks._wandb",
     "rich": "sinks.terminal commands",
     "plotly": "sinks",
-    "jax": "objectives optimizers schedules formula function progress descent stopping cycles flat "
-    "soa tables trig backend refill lanes program logs stream paths cache devices engine curvature",
+    "jax": "objectives optimizers schedules gradients formula function progress descent stopping "
+    "cycles flat soa tables trig backend refill lanes program logs stream paths cache devices "
+    "engine curvature",
     "optax": "optimizers descent tables",
     "pyarrow": "columns store shelf frames followup answers verify extending typeset commits "
     "labels results sinks._wandb",

@@ -12,12 +12,16 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from gdexp import base, schedules, starts
+from gdexp import base, gradients, schedules, starts
 from gdexp.config import plugins
 from gdexp.experiment import SINGLES
 
 # Groups of which one card is chosen -> what each of their files defines
-SINGLE: Mapping[str, type] = {"schedule": schedules.Schedule, "start": starts.Start}
+SINGLE: Mapping[str, type] = {
+    "schedule": schedules.Schedule,
+    "gradient": gradients.Gradient,
+    "start": starts.Start,
+}
 NUMBERED = ("objective", "optimizer", *SINGLES)  # groups whose cards hold numbers
 
 # Cards of objectives that are not files of the package: a formula, and a function in a file.

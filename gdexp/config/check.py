@@ -239,6 +239,8 @@ def _fits_float32(checked: Experiment) -> None:
     owners = [*checked.objectives.values(), *checked.optimizers.values()]
     owners += checked.singles.values()
     held = {key: value for owner in owners for key, value in owner.numbers.items()}
+    for name, objective in checked.objectives.items():
+        held[f"objective.{name}.formula"] = getattr(objective, "constants", ())
     for section in ("stop", "start"):
         held |= {f"{section}.{k}": v for k, v in vars(getattr(checked, section)).items()}
     held |= {key: (draw.a, draw.b) for key, draw in checked.draw.items()} | dict(checked.grid)

@@ -71,9 +71,13 @@ class _Finder:
         plain = experiment.schedule.name == "constant"
         card = group.optimizer
         self.law = stability.law(card.name, card.structure, card.numbers) if plain else None
+        self.noisy = group.is_noisy
 
     def from_starts(self, converged: np.ndarray, tried: np.ndarray) -> Iterator[dict[str, Any]]:
         """Where most runs from the starts of the sweep no longer converge."""
+        if self.noisy:
+            self.left_out.append("from the starts: its gradient is noisy")
+            return
         if self.group.rate_axis is None:
             self.left_out.append("from the starts: the sweep has no axis of learning rates")
             return
@@ -111,6 +115,7 @@ class _Finder:
         drawn = any(number != LEARNING_RATE for number, _ in self.group.draws.values())
         own = any(room == "objective" for room, _ in self.group.varied)
         for holds, why in (
+            (self.noisy, "its gradient is noisy"),
             (self.law is None, "there is no linear theory of it, or it follows a schedule"),
             (drawn, "numbers are drawn"),
             (own, "numbers of the objective itself vary"),

@@ -7,6 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+import gdexp
 from gdexp.base import UsageError
 from gdexp.config import check, tree
 from gdexp.experiment import Trace
@@ -171,6 +172,13 @@ def test_columns_of_the_runs_are_named_as_they_are_stored():
 def test_float64_takes_what_float32_cannot():
     found = asked({"grid.learning_rate": [1e39], "dtype": "float64"})
     assert found.grid["learning_rate"].tolist() == [1e39]
+
+
+@pytest.mark.parametrize("formula", ["x - 1e40", "x*(1e30*1e30)", "-1e39 + x"])
+def test_nor_does_a_formula_hold_numbers_that_float32_has_not(formula):
+    with pytest.raises(UsageError, match=r"objective.expr.formula reaches 1e\+.*beyond float32"):
+        gdexp.sweep(formula)
+    gdexp.sweep(formula, dtype="float64", stop_max_steps=1)
 
 
 def test_a_key_is_an_axis_or_drawn_not_both():
