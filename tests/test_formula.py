@@ -714,7 +714,7 @@ def check_any(text: str, variables: list[str] | None, parameters: list[str]) -> 
     kinds = {"number", "variable", "parameter", "power", *formula.OPERATORS, *formula.FUNCTIONS}
     assert {step.action for step in read.program} <= kinds
     assert len(read.program) <= formula.MAX_INSTRUCTIONS
-    fits = all(abs(number) <= np.finfo(np.float32).max for number in read.constants)
+    fits = all(abs(number) <= float(np.finfo(np.float32).max) for number in read.constants)
     dtype = jnp.float32 if fits else jnp.float64  # dtype=float32 is refused then
     with jax.enable_x64(not fits):
         value = jax.eval_shape(

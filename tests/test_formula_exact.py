@@ -19,7 +19,8 @@ from gdexp.base import UsageError
 
 EPS = mpmath.mpf(2) ** -52
 DIGITS = 50
-ULPS = 64  # by which XLA's functions may be away: it states none, arctanh(-0.4) is by 24
+WORSE = {"log1p": 128}  # 122 at −0.4142, where two polynomials of XLA meet
+ULPS = 64  # by which XLA's other functions may be away: it states none, arctanh(-0.4) is by 24
 NAMES = ("x", "y", "z2")
 Value = tuple[mpmath.mpf, mpmath.mpf]  # exact, and how far float64 may be from it
 
@@ -132,7 +133,7 @@ def expression(chance: random.Random, levels: int) -> Node:
         text = f"{name}({one.text},{space}{other.text})"
         return Node(text, 4, carried(SEVERAL[name], [one, other], ULPS))
     name = chance.choice(sorted(ONE))
-    return Node(f"{name}({one.text})", 4, carried(ONE[name], [one], ULPS))
+    return Node(f"{name}({one.text})", 4, carried(ONE[name], [one], WORSE.get(name, ULPS)))
 
 
 @pytest.mark.parametrize("count", [2_000, pytest.param(50_000, marks=pytest.mark.slow)])
