@@ -39,6 +39,11 @@ def pytest_unconfigure():
         del os.environ[OWN_CACHE], os.environ["XDG_CACHE_HOME"]
 
 
+def pytest_xdist_auto_num_workers():
+    """A worker more than cores: many tests wait for processes that they began."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture
 def compilations():
     """A context that gives a list which grows by one whenever XLA compiles."""

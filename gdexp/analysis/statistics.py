@@ -111,7 +111,9 @@ def quantiles(
     return np.where(runs[:, None] > 0, ordered[first[:, None] + place], np.nan)
 
 
-def cost_of_reaching(step: np.ndarray, steps: np.ndarray, spent: np.ndarray) -> np.ndarray:
+def cost_of_reaching(
+    step: np.ndarray, steps: np.ndarray, spent: np.ndarray, each: np.ndarray | int = 1
+) -> np.ndarray:
     """Evaluations up to a target, or all of a run that never reached it.
 
     Of a line search it is not known how many came before: then all are counted, which is never too
@@ -121,8 +123,9 @@ def cost_of_reaching(step: np.ndarray, steps: np.ndarray, spent: np.ndarray) -> 
       step: at which each run reached it; negative: never.
       steps: that each run took.
       spent: evaluations that each run made.
+      each: evaluations at a point, where no line is searched.
     """
-    return np.where((step >= 0) & (spent == steps + 1), step + 1, spent)
+    return np.where((step >= 0) & (spent == each * (steps + 1)), each * (step + 1), spent)
 
 
 def ratios(cost: np.ndarray) -> np.ndarray:
