@@ -109,7 +109,8 @@ def init(
     held = numbers_of(problem, rules, numbers)
     state = problem.optimizer(held, key(rules.seed, number)).init(x)
     nothing = jnp.full((), jnp.nan, x.dtype)
-    counts = problem.trials or not isinstance(problem.evaluations(state), int)
+    each = problem.evaluations(state)
+    counts = problem.trials or not isinstance(each, int) or each
     bound = rules.escape_radius * (1 + jnp.abs(x).max())
     # finite, so that no infinite point lies within
     task = Task(x, numbers, number, jnp.minimum(bound, jnp.finfo(x.dtype).max))

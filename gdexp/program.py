@@ -41,8 +41,12 @@ def problem(group: Group, sign: float) -> Problem:
             group.optimizer.structure,
             held(numbers, "optimizer"),
             key=key,
+            box=(group.space.low, group.space.high),
             schedule=_schedule(group.singles["schedule"], held(numbers, "schedule")),
         )
+
+    def evaluations(state):
+        return optimizers.evaluations(group.optimizer.name, group.space.dim, state)
 
     def rate(numbers):
         return held(numbers, "optimizer").get("learning_rate", 1.0)
@@ -67,7 +71,7 @@ def problem(group: Group, sign: float) -> Problem:
     return Problem(
         f,
         optimizer,
-        optimizers.evaluations,
+        evaluations,
         varied,
         rate,
         factor if changes else None,
@@ -81,7 +85,7 @@ def _searches(group: Group, optimizer: Callable[..., Any]) -> bool:
     """Whether an optimizer evaluates the objective by itself."""
     key, point = jax.eval_shape(lambda: jax.random.key(0)), jnp.zeros(group.space.dim)
     state = jax.eval_shape(lambda k: optimizer(list(group.defaults), k).init(point), key)
-    return not isinstance(optimizers.evaluations(state), int)
+    return not isinstance(optimizers.evaluations(group.optimizer.name, 1, state), int)
 
 
 def _schedule(card: Card, numbers: dict[str, jax.Array]) -> Schedule | None:

@@ -56,12 +56,23 @@ def draws(name: str) -> bool:
     return "key" in inspect.signature(factory(name)).parameters
 
 
+def per_update(evaluations: Callable[[int], int]) -> Callable[[Factory], Factory]:
+    """Says of a factory how often its updates evaluate the objective, or its gradient, by D."""
+
+    def say(make: Factory) -> Factory:
+        make.evaluations = evaluations
+        return make
+
+    return say
+
+
 def build(
     name: str,
     structure: Mapping[str, Any],
     numbers: Mapping[str, jax.Array],
     *,
     key: jax.Array | None = None,
+    box: tuple[Any, Any] | None = None,
     schedule: Callable[[jax.Array], jax.Array] | None = None,
 ) -> optax.GradientTransformationExtraArgs:
     """Makes an optimizer for one run; call it inside the batched function.
@@ -77,6 +88,7 @@ def build(
         structure: the arguments that choose the program.
         numbers: the arguments that are numbers, scalars; they come before `structure`.
         key: this run's own random key (`jax.random.key`), for the optimizers that draw noise.
+        box: the corners [D] of the objective's domain, for the optimizers that search it.
         schedule: from the count of updates done, 0 at first, to a factor on the learning rate.
 
     Raises:
@@ -106,11 +118,15 @@ def build(
         if key is None:
             raise ValueError(f"{name} draws random numbers and needs a key")
         arguments["key"] = key
+    if "box" in parameters:
+        arguments["box"] = box
     return optax.with_extra_args_support(make(**arguments))
 
 
-def evaluations(state: optax.OptState) -> jax.Array | int:
-    """How many extra evaluations of the objective the last update spent; 0 without a line search.
+def evaluations(name: str, dim: int, state: optax.OptState) -> jax.Array | int:
+    """How many extra evaluations of the objective the last update of optimizer `name` spent.
+
+    A line search tells by an array; of all others it is known before.
 
     It is the `num_linesearch_steps` that optax's line searches keep in their state. One step of the
     zoom line search (`lbfgs`) evaluates value and gradient, once, at one point on the line; one of
@@ -119,4 +135,5 @@ def evaluations(state: optax.OptState) -> jax.Array | int:
     not among them; nor are they saved by the next update, although the last point a line search
     tried is, as a rule, the one it moves to.
     """
-    return optax.tree.get(state, "num_linesearch_steps", default=0)
+    always = getattr(factory(name), "evaluations", lambda dim: 0)(dim)
+    return always + optax.tree.get(state, "num_linesearch_steps", default=0)

@@ -28,7 +28,12 @@ def _case(name):
     return pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow)
 
 
-FIXED = ("polyak_sgd", "rprop")  # optax has no rate here that could change from step to step
+BOX = (np.full(2, -5.0), np.full(2, 5.0))
+FIXED = (
+    "polyak_sgd",
+    "random_search",
+    "rprop",
+)  # there is no rate here that could change from step to step
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +55,7 @@ def descend(optimizer, f, x, steps):
     for _ in range(steps):
         x, state = step(x, state)
         path.append(x)
-        spent.append(evaluations(state))
+        spent.append(evaluations("lbfgs", len(x), state))
     return jnp.stack(path), spent
 
 
@@ -59,7 +64,7 @@ def start(name, learning_rate=1.0, **options):
     numbers = numbers_of(CARDS[name])
     structure = {key: value for key, value in CARDS[name].items() if key not in numbers}
     numbers["learning_rate"] = learning_rate * numbers.get("learning_rate", 1.0)
-    return build(name, structure, numbers, key=jax.random.key(0), **options)
+    return build(name, structure, numbers, key=jax.random.key(0), box=BOX, **options)
 
 
 @pytest.mark.parametrize("name", [_case(name) for name in CARDS if name not in FIXED])

@@ -58,7 +58,10 @@ DIRECT = {
     "prodigy": lambda b1, b2, **rest: optax.contrib.prodigy(betas=(b1, b2), **rest),
 }
 
+OURS = ("newton", "random_search")  # which optax has not
+
 rosenbrock = Rosenbrock()
+BOX = (np.array(rosenbrock.space().low), np.array(rosenbrock.space().high))
 X0 = np.array(rosenbrock.start())  # [D]
 
 
@@ -84,7 +87,7 @@ def batch(name, structure):
     """numbers, keys [L, ...] -> the paths [L, STEPS, D], one program for all values."""
 
     def run(numbers, key):
-        optimizer = build(name, structure, numbers, key=key)
+        optimizer = build(name, structure, numbers, key=key, box=BOX)
 
         def body(carry, _):
             carry = step(optimizer, *carry)
@@ -100,8 +103,8 @@ def loop(name, structure, numbers, key, steps):
     """The path [steps, D] by a Python loop over optax's jitted update."""
     number = np.float64 if name in STRONG else float
     arguments = {**structure, **{k: number(v) for k, v in numbers.items()}}
-    if name == "noisy_sgd":
-        arguments["key"] = key
+    given = {"key": key, "box": BOX}
+    arguments |= {k: given[k] for k in inspect.signature(factory(name)).parameters if k in given}
     optimizer = optax.with_extra_args_support(library(name)(**arguments))
     update = jax.jit(lambda x, state: step(optimizer, x, state))
     x = jnp.array(X0)
@@ -137,7 +140,7 @@ def test_card_says_what_optax_does_by_default(path):
             assert value == default and type(value) is type(default)
 
 
-@pytest.mark.parametrize("name", CARDS)
+@pytest.mark.parametrize("name", [name for name in CARDS if name not in OURS])
 def test_own_factories_keep_the_defaults_of_optax(name):
     ours = inspect.signature(factory(name)).parameters
     optaxs = inspect.signature(
@@ -178,9 +181,11 @@ def test_a_number_in_place_of_a_null_is_traced(name):
     numbers = {**numbers, **filled}
     stacked = {key: np.array([value]) for key, value in numbers.items()}
 
-    path = np.asarray(batch(name, structure)(stacked, jax.random.split(jax.random.key(0), 1)))[0]
+    keys = jax.random.split(jax.random.key(0), 1)
 
-    as_given = loop(name, structure, numbers, None, 20)
+    path = np.asarray(batch(name, structure)(stacked, keys))[0]
+
+    as_given = loop(name, structure, numbers, keys[0], 20)
     np.testing.assert_allclose(path[:20], as_given, rtol=1e-12, atol=1e-12)
 
 
