@@ -10,7 +10,7 @@ import optax
 import pytest
 
 import gdexp
-from gdexp import engine, optimizers, paths, plan, program, stream
+from gdexp import columns, engine, optimizers, paths, plan, program, stream
 from gdexp.base import Reason
 from gdexp.config import catalogue, check, tree
 from gdexp.descent import key
@@ -266,7 +266,7 @@ def reference(name, steps):
         return np.asarray(x)
 
 
-DEFAULT = ["adam", "momo", "rprop", "sgd"]
+DEFAULT = ["adam", "sgd"]
 # Optimizers that at the card's own rate leave, or that amplify the last bit on this valley
 RATES = {
     **dict.fromkeys(["dowg", "prodigy"], 0.1),
@@ -325,20 +325,15 @@ def test_bits_do_not_depend_on_how_many_share_the_work(mixed, monkeypatch, worke
 def test_bits_do_not_depend_on_how_many_devices_there_are():
     """On four CPU devices, in a process of their own, as on the one of this process."""
     script = """
-import sys
 import jax
-jax.config.update("jax_num_cpu_devices", int(sys.argv[1]))
+jax.config.update("jax_num_cpu_devices", 4)
 import gdexp
 from gdexp import columns
 found = gdexp.sweep("himmelblau", start={"uniform": 3000}, grid={"learning_rate": [0.01, 0.05]})
 print(len(jax.devices()), columns.digest(found.runs))
 """
-
-    def told(devices):
-        words = [sys.executable, "-c", script, str(devices)]
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
-        return done.stdout.split()
-
-    one, four = told(1), told(4)
-    assert (one[0], four[0]) == ("1", "4")
-    assert one[1] == four[1]
+    words = [sys.executable, "-c", script]
+    four = subprocess.run(words, capture_output=True, text=True, check=True).stdout.split()
+    grid = {"learning_rate": [0.01, 0.05]}
+    one = gdexp.sweep("himmelblau", start={"uniform": 3000}, grid=grid)
+    assert len(jax.devices()) == 1 and four == ["4", columns.digest(one.runs)]

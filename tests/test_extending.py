@@ -40,6 +40,7 @@ CHANGES = [  # changes, the same as arguments, runs taken of 320
     ({"start.low": -1.0}, {"start": {"uniform": {"num": 40, "low": -1.0}}}, 0),
     ({"replicates": 2}, {"replicates": 2}, 320),
 ]
+SELDOM = {"start.low", "replicates"}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +48,13 @@ def small():
     return few()
 
 
-@pytest.mark.parametrize(("changes", "keys", "taken"), CHANGES, ids=[str(c[0]) for c in CHANGES])
+@pytest.mark.parametrize(
+    ("changes", "keys", "taken"),
+    [
+        pytest.param(*c, id=str(c[0]), marks=pytest.mark.slow if set(c[0]) & SELDOM else ())
+        for c in CHANGES
+    ],
+)
 def test_it_has_the_bits_of_a_sweep_made_at_once(small, changes, keys, taken):
     found, wanted = gdexp.extend(small, changes), more(**keys)
     assert columns.digest(found.runs) == columns.digest(wanted.runs)

@@ -55,7 +55,12 @@ def test_a_cycle_with_momentum_is_of_point_and_velocity():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "schedule"), [("adam", "constant"), ("sgd", "cosine"), ("noisy_sgd", "constant")]
+    ("optimizer", "schedule"),
+    [
+        ("adam", "constant"),
+        pytest.param("sgd", "cosine", marks=pytest.mark.slow),
+        pytest.param("noisy_sgd", "constant", marks=pytest.mark.slow),
+    ],
 )
 def test_no_cycle_is_claimed_with_a_count_or_noise(optimizer, schedule):
     found = gdexp.sweep(

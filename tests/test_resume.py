@@ -85,7 +85,12 @@ HARM = {
 }
 
 
-@pytest.mark.parametrize("harm", HARM)
+FIRST = ("cut in half", "beside a record of another")  # in every run; the others are slow tests
+
+
+@pytest.mark.parametrize(
+    "harm", [pytest.param(h, marks=() if h in FIRST else pytest.mark.slow) for h in HARM]
+)
 def test_what_is_damaged_is_set_aside_and_made_again(cut, whole, harm):
     HARM[harm](part(cut, 1))
     assert resume(cut) == 0

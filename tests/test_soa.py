@@ -42,7 +42,9 @@ FUNCTIONS = {
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 # fewer lanes than numbers, and as many: axes are not mistaken
-@pytest.mark.parametrize(("lanes", "most"), [(3, 4), (4, 0), (4, 16)])
+@pytest.mark.parametrize(
+    ("lanes", "most"), [(3, 4), (4, 0), pytest.param(4, 16, marks=pytest.mark.slow)]
+)
 def test_scalars_give_what_arrays_give(name, most, lanes):
     function = FUNCTIONS[name]
     batch = np.stack([X, X[::-1], 2 * X, X + 1])[:lanes]

@@ -136,4 +136,5 @@ def evaluations(name: str, dim: int, state: optax.OptState) -> jax.Array | int:
     tried is, as a rule, the one it moves to.
     """
     always = getattr(factory(name), "evaluations", lambda dim: 0)(dim)
-    return always + optax.tree.get(state, "num_linesearch_steps", default=0)
+    searched = optax.tree.get(state, "num_linesearch_steps", default=None)
+    return always if searched is None else searched

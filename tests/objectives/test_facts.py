@@ -33,8 +33,13 @@ def build(cls, dim=None, **numbers):
 
 
 FILES = [pytest.param(name, cls, id=name) for name, cls in OBJECTIVES.items()]
+SELDOM = (3, 10)  # dimensions that only the slow tests look at, too
 CASES = [
-    pytest.param(build(cls, dim), id=name if dim is None else f"{name}-{dim}")
+    pytest.param(
+        build(cls, dim),
+        id=name if dim is None else f"{name}-{dim}",
+        marks=pytest.mark.slow if dim in SELDOM and dim != cls.min_dim else (),
+    )
     for name, cls in OBJECTIVES.items()
     for dim in dims_of(cls)
 ]
