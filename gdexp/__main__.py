@@ -28,6 +28,7 @@ gdexp: a microscope for gradient descent.
   python -m gdexp thresholds [DIR]       learning rates at which convergence is lost, and theory
   python -m gdexp race [DIR]             optimizers from the same starts; target=F budget=N
   python -m gdexp boundary [DIR] x=AXIS y=AXIS     is the boundary between outcomes fractal?
+  python -m gdexp gradients objective=...          by hand (written='A, B'), by JAX, numerically
   python -m gdexp zoom [DIR] AXIS=LOW:HIGH         a window of a sweep again; num=N
 
 examples

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -139,7 +139,7 @@ def experiment(
     asked = tree.from_keys(keys) | chosen
     asked["grid"] = {} if grid is None else grid
     asked["start"] = _start(start)
-    asked["optimizer"] = _cards("optimizer", optimizer)
+    asked["optimizer"] = tree.several("optimizer", optimizer)
     asked["wandb"]["mode"] = "disabled"
     made = None
     if callable(objective):
@@ -148,7 +148,7 @@ def experiment(
         made = {name: function.from_callable(objective, _dimensions(asked["start"]))}
         asked["objective"] = {name: {}}
     else:
-        asked["objective"] = _objective(objective)
+        asked["objective"] = tree.objective(objective)
     checked = check.experiment(asked, tree.defaults(), made)
     engine.check(checked, plan.make(checked))
     return checked
@@ -190,36 +190,6 @@ def descend(
     if plan.make(asked).count > 1:
         raise UsageError("descend takes one run: one objective, one x0 and no axis; or use sweep")
     return job.run(asked, None, path_every=1).path
-
-
-def _objective(value: Any) -> dict[str, Any]:
-    if not isinstance(value, str):
-        return _cards("objective", value)
-    kind = tree.objective_kind(value)
-    if kind == "names":
-        return _cards("objective", tree.split_names(value))
-    what = "path" if kind == "file" else "formula"
-    return _cards("objective", {kind: {what: value}})
-
-
-def _cards(group: str, value: Any) -> dict[str, Any]:
-    """The cards of a name, of names, or of {name: {key: value}}."""
-    if isinstance(value, str):
-        value = tree.split_names(value)
-    names = list(value) if isinstance(value, Iterable) else [value]
-    cards = list(value.values()) if isinstance(value, Mapping) else [None] * len(names)
-    plain = all(isinstance(card, Mapping | None) for card in cards)
-    if not plain or not all(isinstance(name, str) for name in names):
-        raise UsageError(
-            f"{group}={value!r} is not a name: write {group}='NAME', ['NAME', 'NAME'] or "
-            f"{{'NAME': {{'KEY': VALUE}}}}"
-        )
-    if len(set(names)) < len(names):
-        raise UsageError(f"{group}={value!r} names one twice")
-    node = tree.choose(group, names)
-    for name, card in zip(names, cards, strict=True):
-        node[name] |= card or {}
-    return node
 
 
 def _single(group: str, value: Any) -> dict[str, Any]:

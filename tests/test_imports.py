@@ -72,8 +72,9 @@ LAW = {
     "typeset": "base",
     "zooming": "base experiment config results",
     "api": "base function experiment plan engine store config results job zooming extending",
-    "commands": "base interrupts experiment plan engine store results sinks config job typeset "
-    "zooming extending verify commits",
+    "slopes": "base",
+    "commands": "base interrupts formula experiment plan engine store results sinks config job "
+    "typeset zooming extending verify commits slopes",
     "__main__": "base interrupts config commands",
 }
 
@@ -86,9 +87,10 @@ OUTSIDE = {
     "plotly": "sinks",
     "jax": "objectives optimizers schedules gradients formula function progress descent stopping "
     "cycles flat soa tables trig backend refill lanes program logs stream paths cache devices "
-    "engine curvature",
+    "engine curvature slopes",
     "optax": "optimizers descent tables",
     "pyarrow": "columns store shelf frames followup answers verify extending typeset commits "
+    "commands.gradients "
     "labels results sinks._wandb",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
@@ -96,7 +98,7 @@ OUTSIDE = {
 # What batches or compiles -> who may say it: of descents lanes, by means of soa, and engine.
 TRANSFORMS = {
     "vmap": "lanes soa.batch curvature",
-    "jit": "engine curvature",
+    "jit": "engine curvature slopes",
     "pmap": "",
     "shard_map": "",
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from omegaconf import OmegaConf
@@ -55,6 +55,37 @@ def objective_kind(text: str) -> str:
 def split_names(text: str) -> list[str]:
     """`a,b` or `[a,b]` as a list of names."""
     return [name.strip(" '\"") for name in text.strip().strip("[]").split(",")]
+
+
+def objective(value: Any) -> dict[str, Any]:
+    """The node of a name, of names, of cards, of a formula, or of a function in a file."""
+    if not isinstance(value, str):
+        return several("objective", value)
+    kind = objective_kind(value)
+    if kind == "names":
+        return several("objective", split_names(value))
+    what = "path" if kind == "file" else "formula"
+    return several("objective", {kind: {what: value}})
+
+
+def several(group: str, value: Any) -> dict[str, Any]:
+    """The cards of a name, of names, or of {name: {key: value}}."""
+    if isinstance(value, str):
+        value = split_names(value)
+    names = list(value) if isinstance(value, Iterable) else [value]
+    cards = list(value.values()) if isinstance(value, Mapping) else [None] * len(names)
+    plain = all(isinstance(card, Mapping | None) for card in cards)
+    if not plain or not all(isinstance(name, str) for name in names):
+        raise UsageError(
+            f"{group}={value!r} is not a name: write {group}='NAME', ['NAME', 'NAME'] or "
+            f"{{'NAME': {{'KEY': VALUE}}}}"
+        )
+    if len(set(names)) < len(names):
+        raise UsageError(f"{group}={value!r} names one twice")
+    node = choose(group, names)
+    for name, card in zip(names, cards, strict=True):
+        node[name] |= card or {}
+    return node
 
 
 def from_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
