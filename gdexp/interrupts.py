@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 import threading
+import types
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
@@ -45,6 +46,8 @@ def heard() -> Iterator[list[int]]:
             threading.Timer(0.01, signal.raise_signal, (number,)).start()
             return
         came.append(number)
+        if _is_importing(frame):
+            leave(128 + number)
         raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     numbers = [n for n in (signal.SIGINT, signal.SIGTERM) if signal.getsignal(n) != signal.SIG_IGN]
@@ -55,6 +58,16 @@ def heard() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _is_importing(frame: types.FrameType | None) -> bool:
+    """Whether a module is being imported: what is raised there can leave a library half made, which
+    crashes then, or be taken for something else."""
+    while frame is not None:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
 
 
 def leave(code: int) -> NoReturn:

@@ -63,6 +63,28 @@ def test_a_process_that_cannot_hear_or_end_is_ended(code, how, number, tmp_path)
     assert err == f"gdexp: interrupted{how}\n"
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_process_that_imports_ends_at_once_and_raises_nothing(number, tmp_path):
+    """What is raised while numpy is imported can crash it, or be taken for an ImportError."""
+    (tmp_path / "half.py").write_text(f"import signal\nsignal.raise_signal({number:d})\nprint(1)\n")
+    code = """
+from gdexp import interrupts
+with interrupts.heard():
+    try:
+        import half
+    finally:
+        print("went on")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (128 + number, "")
+    assert done.stderr == "gdexp: interrupted\n"
+
+
 def test_handlers_and_the_wakeup_are_given_back():
     handlers = [signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)]
     with pytest.raises(KeyboardInterrupt), interrupts.heard() as came:
