@@ -251,7 +251,8 @@ def reference(name, steps):
     numbers = {k: np.float64(v) for k, v in card.items() if isinstance(v, float)}
     with jax.enable_x64(True):
         words = jnp.zeros(2, jnp.uint32)
-        made = optimizers.build(name, structure, numbers, key=key(words, words))
+        box = (f.space().low, f.space().high)
+        made = optimizers.build(name, structure, numbers, key=key(words, words), box=box)
         x = jnp.array([-1.2, 1.0])
         state = made.init(x)
 
