@@ -49,6 +49,7 @@ def contest(report, kind):
     return held
 
 
+@pytest.mark.slow
 def test_it_says_what_it_measured_and_on_what(report):
     assert report["rounds"] == 1 and report["quick"]
     assert {"cpu", "cores", "vectors", "memory_gib", "versions"} <= set(report["machine"])
@@ -56,6 +57,7 @@ def test_it_says_what_it_measured_and_on_what(report):
     assert [c["name"] for c in report["contests"]] == [f"paraboloid.sgd.{k}" for k in KINDS]
 
 
+@pytest.mark.slow
 def test_it_names_no_folder_of_this_machine(written):
     told = json.dumps(written[0]) + written[1]
     for private in (str(ROOT), sys.prefix, f"{Path.home()}/"):
@@ -63,6 +65,7 @@ def test_it_names_no_folder_of_this_machine(written):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_every_entry_has_its_figures_or_a_reason(report, kind):
     entries = contest(report, kind)["entries"]
     assert set(entries) - {REFUSED[1]} == {"gdexp", *PEERS}
@@ -78,6 +81,7 @@ def test_every_entry_has_its_figures_or_a_reason(report, kind):
             assert len(found["rounds"]) == report["rounds"]
 
 
+@pytest.mark.slow
 def test_useful_steps_are_those_the_runs_need(report):
     mixed, even = (contest(report, kind) for kind in KINDS)
     assert mixed["useful_share"] < 1 and mixed["outcomes"]["converged"] > 0.1
@@ -90,6 +94,7 @@ def test_useful_steps_are_those_the_runs_need(report):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.slow
 def test_a_ratio_is_what_its_times_give(report, kind):
     entries = contest(report, kind)["entries"]
     ours = entries["gdexp"]
@@ -104,6 +109,7 @@ def test_a_ratio_is_what_its_times_give(report, kind):
         assert entry["ratio"]["median"] == pytest.approx(statistics.median(rounds))
 
 
+@pytest.mark.slow
 def test_contestants_did_the_same_work(report):
     mixed, even = (contest(report, kind)["entries"] for kind in KINDS)
     loop = mixed["while_loop"]["agreement"]
@@ -112,6 +118,7 @@ def test_contestants_did_the_same_work(report):
         assert even[peer]["agreement"]["steps"] == even[peer]["agreement"]["f"] == 1
 
 
+@pytest.mark.slow
 def test_the_markdown_shows_what_the_json_holds(written):
     report, text = written
     assert "## Targets" in text and text.count("| paraboloid, sgd |") == 2
@@ -156,6 +163,7 @@ def test_only_names_work_and_contestants(bench):
     assert not wanted(["scaling.dim"], "scaling.lanes")
 
 
+@pytest.mark.slow
 def test_resume_measures_only_what_is_missing(bench, report, tmp_path, capsys):
     main, file = bench("benchmark").main, tmp_path / "b.json"
     file.write_text(json.dumps(report))
@@ -165,6 +173,7 @@ def test_resume_measures_only_what_is_missing(bench, report, tmp_path, capsys):
     assert "million steps" not in capsys.readouterr().out
 
 
+@pytest.mark.slow
 @pytest.mark.slow
 def test_resume_with_one_more_contestant_keeps_the_others(bench, report, tmp_path):
     file = tmp_path / "b.json"
@@ -179,6 +188,7 @@ def test_resume_with_one_more_contestant_keeps_the_others(bench, report, tmp_pat
 
 
 @pytest.mark.parametrize("other", [{"rounds": 7}, {"commit": "0"}, {"machine": {"cpu": "z80"}}])
+@pytest.mark.slow
 def test_resume_refuses_what_was_measured_otherwise(bench, report, tmp_path, other):
     file = tmp_path / "b.json"
     file.write_text(json.dumps(report | other))

@@ -33,6 +33,7 @@ def test_no_folder_is_left_of_what_does_not_fit(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_what_is_needed_grows_as_what_is_held(asked):
     here = devices.find("cpu")
     needs = []

@@ -81,6 +81,7 @@ def test_what_is_different_is_told(say, folder):
     assert "other bits in 1 of 4 tiles" in told
 
 
+@pytest.mark.slow
 def test_without_fma_the_bits_are_others_and_the_flag_is_named(whole):
     """In a process of its own: a flag of XLA is read once."""
     told = subprocess.run(
