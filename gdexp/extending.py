@@ -211,7 +211,7 @@ def _counterparts(new: Group, old: Group, runs: np.ndarray) -> np.ndarray:
     mine, other = runs[known], theirs[known]
     same = _alike(new.points(mine), old.points(other))
     same &= _alike(new.numbers(mine), old.numbers(other))
-    if optimizers.draws(new.optimizer.name):
+    if optimizers.draws(new.optimizer.name) or new.is_noisy:
         same &= mine == other
     theirs[np.flatnonzero(known)[~same]] = -1
     return theirs

@@ -125,15 +125,24 @@ def test_targets_cycles_and_points_come_along():
     assert found.manifest["taken"]["runs"] == 4
 
 
-def test_what_follows_from_the_place_in_the_sweep_is_made_again():
-    """Noise and drawn numbers come from a run's number: taken is what has the same."""
-    keys = {"optimizer": "noisy_sgd", "grid": {"learning_rate": [0.01, 0.02]}}
+@pytest.mark.parametrize(
+    "noisy",
+    [
+        {"gradient": {"autodiff": {"noise": 0.5}}},
+        pytest.param({"optimizer": "noisy_sgd"}, marks=pytest.mark.slow),
+    ],
+)
+def test_noise_follows_from_the_place_in_the_sweep_and_is_made_again(noisy):
+    """It comes from a run's number: taken is what has the same."""
+    keys = {"grid": {"learning_rate": [0.01, 0.02]}, **noisy}
     small = gdexp.sweep("paraboloid", start={"uniform": 30}, stop_max_steps=20, **keys)
     found = gdexp.extend(small, {"start.num": 50})
     wanted = gdexp.sweep("paraboloid", start={"uniform": 50}, stop_max_steps=20, **keys)
     assert columns.digest(found.runs) == columns.digest(wanted.runs)
     assert found.manifest["taken"]["runs"] == 30
 
+
+def test_so_do_numbers_that_are_drawn():
     keys = {"draw": {"learning_rate": "uniform:0:0.1"}}
     small = gdexp.sweep("paraboloid", start={"uniform": 30}, **keys)
     found = gdexp.extend(small, {"start.num": 50})
