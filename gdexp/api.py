@@ -10,7 +10,7 @@ import numpy as np
 
 from gdexp import engine, extending, function, job, plan, store, zooming
 from gdexp.base import Path, UsageError
-from gdexp.config import catalogue, check, tree
+from gdexp.config import check, tree
 from gdexp.experiment import SINGLES, Experiment
 from gdexp.results import Results
 
@@ -135,7 +135,7 @@ def experiment(
     **keys: Any,
 ) -> Experiment:
     """The checked experiment that `sweep` runs, asked for in the same words."""
-    chosen = {group: _single(group, keys.pop(group)) for group in SINGLES if group in keys}
+    chosen = {group: tree.single(group, keys.pop(group)) for group in SINGLES if group in keys}
     asked = tree.from_keys(keys) | chosen
     asked["grid"] = {} if grid is None else grid
     asked["start"] = _start(start)
@@ -192,19 +192,6 @@ def descend(
     return job.run(asked, None, path_every=1).path
 
 
-def _single(group: str, value: Any) -> dict[str, Any]:
-    """The node of a group of which one is chosen."""
-    if isinstance(value, str):
-        value = {value: {}}
-    if not isinstance(value, Mapping) or len(value) != 1:
-        kinds = ", ".join(catalogue.choices(group))
-        raise UsageError(f"{group} is one name, or {{'NAME': {{'KEY': VALUE}}}}, of {kinds}")
-    [(name, card)] = value.items()
-    if not isinstance(card, Mapping | None):
-        raise UsageError(f"{group}: write {{{name!r}: {{'KEY': VALUE}}}}, not {value!r}")
-    return tree.choose(group, name) | dict(card or {})
-
-
 def _start(value: Any) -> dict[str, Any]:
     if value is None:
         value = "own"
@@ -216,7 +203,7 @@ def _start(value: Any) -> dict[str, Any]:
             name: card if isinstance(card, Mapping | None) else {first[name]: card}
             for name, card in value.items()
         }
-    node = _single("start", value)
+    node = tree.single("start", value)
     if node.get("points") is not None:
         node["points"] = _points(node["points"])
     return node

@@ -26,6 +26,11 @@ NOISE = 1  # of what a run draws with its key: the errors of gradients
 STANDS, CALM, CLEARED, WAITS, BACK = np.arange(5, dtype=np.int32)  # a run's stance
 
 
+def automatic(f: Callable[[Array], Array], x: Array, numbers: Numbers) -> tuple[Array, Array]:
+    """The value of `f` at `x` [D], and its gradient [D] by automatic differentiation."""
+    return jax.value_and_grad(f)(x)
+
+
 class Problem(NamedTuple):
     """What chooses the program: a function and an optimizer, both of a run's numbers."""
 
@@ -36,9 +41,7 @@ class Problem(NamedTuple):
     rate: Callable[[Numbers], Array | float] = lambda numbers: 1.0  # learning rate, but for
     factor: Callable[[Numbers, Array], Array] | None = None  # (numbers, count) -> a schedule's
     kind: progress.Kind = progress.Kind.NOISY  # what an update follows from
-    slope: Callable[[Callable, Array, Numbers], Any] = lambda f, x, numbers: jax.value_and_grad(f)(
-        x
-    )  # (f, x [D], numbers) -> its value and gradient [D]
+    slope: Callable[..., Any] = automatic  # (f, x [D], numbers) -> value and gradient [D]
     trials: int = 0  # evaluations that takes, beyond one
     noise: Callable[[Numbers], Array] | None = None  # numbers -> deviation of a gradient's error
 

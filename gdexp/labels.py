@@ -212,6 +212,7 @@ def _minima(objectives: Mapping[str, _Objective]) -> pa.Table:
     for name, mine in objectives.items():
         for setting in mine.settings.values():
             found = setting.catalogue
+            own = dict(zip(mine.columns, setting.own.tolist(), strict=True))
             low, high = wilson(setting.came, max(setting.runs, 1))
             for i in range(len(found.x)):
                 sharpness = float(found.eigenvalues[i].max())
@@ -219,7 +220,7 @@ def _minima(objectives: Mapping[str, _Objective]) -> pa.Table:
                     {
                         "objective": name,
                         "minimum_id": setting.first + i,
-                        **dict(zip(mine.columns, setting.own.tolist(), strict=True)),
+                        **own,
                         "x": found.x[i].tolist(),
                         "f": float(found.f[i]),
                         "kind": str(KINDS[found.kind[i]]),
@@ -233,8 +234,8 @@ def _minima(objectives: Mapping[str, _Objective]) -> pa.Table:
                         "stability_threshold": 2 / sharpness if sharpness > 0 else None,
                     }
                 )
-    own = (name for mine in objectives.values() for name in mine.columns)
-    return pa.Table.from_pylist(rows, minima_schema(own))
+    named = (name for mine in objectives.values() for name in mine.columns)
+    return pa.Table.from_pylist(rows, minima_schema(named))
 
 
 def minima_schema(own: Iterable[str] = ()) -> pa.Schema:

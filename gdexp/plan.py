@@ -111,11 +111,9 @@ class Group:
     def numbers(self, run: np.ndarray) -> np.ndarray:
         """Those of the numbers each run holds that differ from run to run, float64 [N, V]."""
         keys = self.keys(run)
-        return (
-            np.stack([keys[key] for key in self.varies], axis=1)
-            if keys
-            else np.empty((len(run), 0))
-        )
+        if not keys:
+            return np.empty((len(run), 0))
+        return np.stack([keys[key] for key in self.varies], axis=1)
 
     @functools.cached_property
     def varies(self) -> dict[str, Number]:
@@ -126,10 +124,12 @@ class Group:
     @property
     def rate_axis(self) -> int | None:
         """Which axis is the learning rate, alone or with other numbers."""
-        for i, axis in enumerate(self.axes):
-            if LEARNING_RATE in axis.numbers:
-                return i
-        return None
+        return next((i for i, a in enumerate(self.axes) if LEARNING_RATE in a.numbers), None)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether every point takes as many evaluations: no line is searched by differences."""
+        return self.singles["gradient"].name != "autodiff"
 
     @property
     def is_noisy(self) -> bool:

@@ -77,16 +77,14 @@ def _gathered(group: Group, rows: list[Any], target: int | None, budget: float) 
     else:
         at = np.concatenate([_reached(table[TARGET_COLUMN], target) for _, table in rows])
         reached = at >= 0
-        # differences take as many evaluations at every point, and no line is searched with them
-        each = 1 if group.singles["gradient"].name == "autodiff" else spent / (steps + 1)
-        cost = statistics.cost_of_reaching(at, steps, spent, each)
+        cost = statistics.cost_of_reaching(at, steps, spent, group.is_even)
     reached &= cost <= budget
     lost = outcome == OUTCOMES.index(Outcome.DIVERGED)
-    around = group.starts * group.replicates
+    each = group.starts * group.replicates
     return Tried(
         group=group,
-        point=(runs - group.first) // around,
-        start=(runs - group.first) % around // group.replicates,
+        point=(runs - group.first) // each,
+        start=(runs - group.first) % each // group.replicates,
         cost=np.minimum(cost, budget),
         reached=reached,
         f=np.where(lost, np.nan, f),

@@ -112,7 +112,7 @@ def quantiles(
 
 
 def cost_of_reaching(
-    step: np.ndarray, steps: np.ndarray, spent: np.ndarray, each: np.ndarray | int = 1
+    step: np.ndarray, steps: np.ndarray, spent: np.ndarray, even: bool
 ) -> np.ndarray:
     """Evaluations up to a target, or all of a run that never reached it.
 
@@ -123,8 +123,9 @@ def cost_of_reaching(
       step: at which each run reached it; negative: never.
       steps: that each run took.
       spent: evaluations that each run made.
-      each: evaluations at a point, where no line is searched.
+      even: whether every point took as many; else one, where no line was searched.
     """
+    each = spent // (steps + 1) if even else 1
     return np.where((step >= 0) & (spent == each * (steps + 1)), each * (step + 1), spent)
 
 

@@ -92,7 +92,10 @@ class GroupTally:
         if self.reached is None:
             self.reached, self.spent = np.zeros((2, len(self.targets)), int)
         spent = cost_of_reaching(
-            ends.reached, ends.steps[:, None], ends.evaluations[:, None].astype(np.int64)
+            ends.reached,
+            ends.steps[:, None],
+            ends.evaluations[:, None].astype(np.int64),
+            self.group.is_even,
         )
         self.reached += (ends.reached >= 0).sum(axis=0)
         self.spent += spent.sum(axis=0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from gdexp import formula, slopes
 from gdexp.base import Objective, UsageError, nearest
 from gdexp.commands import show
 from gdexp.config import check, tree
-from gdexp.config.values import whole
+from gdexp.config.values import parts, plain, whole
 
 KEYS = ("objective", "written", "start.points", "num", "format")
 EXAMPLE = "python -m gdexp gradients objective='x**2*sin(y)' written='2*x*sin(y), x**2*cos(y)'"
@@ -27,7 +26,9 @@ def main(arguments: Sequence[str]) -> int:
     asked = tree.defaults() | {"objective": tree.objective(words["objective"])}
     asked["dtype"] = "float64"
     if "start.points" in words:
-        asked["start"] = tree.choose("start", "points") | {"points": _points(words)}
+        asked["start"] = tree.choose("start", "points") | {
+            "points": plain("start.points", words["start.points"])
+        }
     else:
         num = whole("num", words.get("num", 8), low=1, high=10_000)
         asked["start"] = tree.choose("start", "uniform") | {"num": num}
@@ -57,26 +58,17 @@ def _words(arguments: Sequence[str]) -> dict[str, str]:
     return words
 
 
-def _points(words: dict[str, str]) -> Any:
-    try:
-        return json.loads(words["start.points"])
-    except ValueError:
-        raise UsageError(
-            f"start.points={words['start.points']}: type 'start.points=[[3,3],[-2,0]]'"
-        ) from None
-
-
 def _written(text: str, objective: Objective) -> Callable[[Any], list[Any]]:
     """What was written, formulas with commas between, as a function of a point."""
     names = _names(objective)
-    parts = _split(text.strip().removeprefix("[").removesuffix("]"))
-    if len(parts) != objective.dim:
+    each = parts(text.strip().removeprefix("[").removesuffix("]"))
+    if len(each) != objective.dim:
         raise UsageError(
-            f"written={text} holds {len(parts)} formulas, the objective has {objective.dim} "
+            f"written={text} holds {len(each)} formulas, the objective has {objective.dim} "
             f"variables: {', '.join(names)}"
         )
-    each = [_component(part, names) for part in parts]
-    return lambda x: [component(x) for component in each]
+    components = [_component(part.strip(), names) for part in each]
+    return lambda x: [component(x) for component in components]
 
 
 def _names(objective: Objective) -> list[str]:
@@ -84,18 +76,6 @@ def _names(objective: Objective) -> list[str]:
     own = getattr(getattr(objective, "function", None), "variables", None)
     plain = LETTERS[: objective.dim] if objective.dim <= len(LETTERS) else None
     return list(own or plain or [f"x{i}" for i in range(objective.dim)])
-
-
-def _split(text: str) -> list[str]:
-    """The parts between commas that stand outside of brackets."""
-    parts, depth = [""], 0
-    for character in text:
-        depth += (character == "(") - (character == ")")
-        if character == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += character
-    return [part.strip() for part in parts]
 
 
 def _component(text: str, names: list[str]) -> Callable[[Any], Any]:

@@ -6,15 +6,15 @@ takes from DIR what is there.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gdexp.base import UsageError, discover
 from gdexp.commands import NOT_THE_SAME, asked, new_directory, underway
 from gdexp.config import saved
+from gdexp.config.values import plain
 
 if TYPE_CHECKING:
     from gdexp.results import Results
@@ -52,20 +52,10 @@ def _extend(found: Results, words: dict[str, str]) -> None:
     from gdexp.commands import run
 
     directory = Path(words.pop(WHERE)) if WHERE in words else new_directory()
-    changes = {key: _value(key, text) for key, text in words.items()}
+    changes = {key: plain(key, text) for key, text in words.items()}
     if not changes:
         raise UsageError("what is there to be more of? type start.num=1000 or grid.KEY=VALUES")
     experiment = extending.experiment(found, changes)
     planned = plan.make(experiment)
     engine.check(experiment, planned)
     run.run(experiment, directory, extending.Known(found, planned))
-
-
-def _value(key: str, text: str) -> Any:
-    """A text as `KEY=VALUE` has it: a number, numbers or points in brackets, or else a text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        if text.startswith("[["):
-            raise UsageError(f"{key}={text:.60}: type {key}=[[3,3],[-2,0]]") from None
-        return text

@@ -88,6 +88,19 @@ def several(group: str, value: Any) -> dict[str, Any]:
     return node
 
 
+def single(group: str, value: Any) -> dict[str, Any]:
+    """The node of a group of which one is chosen."""
+    if isinstance(value, str):
+        value = {value: {}}
+    if not isinstance(value, Mapping) or len(value) != 1:
+        kinds = ", ".join(catalogue.choices(group))
+        raise UsageError(f"{group} is one name, or {{'NAME': {{'KEY': VALUE}}}}, of {kinds}")
+    [(name, card)] = value.items()
+    if not isinstance(card, Mapping | None):
+        raise UsageError(f"{group}: write {{{name!r}: {{'KEY': VALUE}}}}, not {value!r}")
+    return choose(group, name) | dict(card or {})
+
+
 def from_keys(keys: Mapping[str, Any]) -> dict[str, Any]:
     """The defaults, changed by config keys whose dots are written `_`: `stop_max_steps=2000`."""
     tree = defaults()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -143,3 +144,32 @@ def shown(value: Any) -> str:
     except ValueError:  # Python prints no whole number of more than 4,300 digits
         text = "a number of very many digits"
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def parts(text: str) -> list[str]:
+    """The parts of a text between the commas that stand outside brackets and quotes."""
+    found, depth, quote = [""], 0, ""
+    for character in text:
+        if quote:
+            quote = "" if character == quote else quote
+        elif character in "'\"":
+            quote = character
+        elif character in "[{(":
+            depth += 1
+        elif character in "]})":
+            depth -= 1
+        elif character == "," and depth == 0:
+            found.append("")
+            continue
+        found[-1] += character
+    return found
+
+
+def plain(key: str, text: str) -> Any:
+    """A text as `KEY=VALUE` has it: a number, numbers or points in brackets, or else a text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        if text.startswith("[["):
+            raise UsageError(f"{key}={text:.60}: type {key}=[[3,3],[-2,0]]") from None
+        return text

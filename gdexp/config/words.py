@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from gdexp.base import UsageError, nearest
 from gdexp.config import catalogue, tree
-from gdexp.config.values import DRAWS, FORMS
+from gdexp.config.values import DRAWS, FORMS, parts
 from gdexp.experiment import SINGLES
 
 MULTIRUN = ("-m", "--multirun")
@@ -277,19 +277,7 @@ def _leaves(node: dict, prefix: str = "") -> list[str]:
 
 def _has_comma(value: str) -> bool:
     """Whether a comma stands outside brackets and quotes."""
-    depth, quote = 0, ""
-    for character in value:
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character in "[{(":
-            depth += 1
-        elif character in "]})":
-            depth -= 1
-        elif character == "," and depth == 0:
-            return True
-    return False
+    return len(parts(value)) > 1
 
 
 def _quoted(text: str) -> str:

@@ -70,6 +70,8 @@ def test_differences_are_charged_at_each_point_up_to_the_target():
     steps = found.to_pandas().steps_to_target_0
     assert row["reached"] == 20 and steps.nunique() > 1
     assert row["expected_evaluations"] == pytest.approx((5 * (steps + 1)).mean())
+    [told] = found.summary["groups"][0]["targets"]
+    assert told["expected_evaluations"] == pytest.approx(row["expected_evaluations"])
 
 
 def test_a_race_chooses_on_one_half_of_the_starts_and_judges_on_the_other(found):
