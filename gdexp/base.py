@@ -125,12 +125,29 @@ class Objective:
     source: ClassVar[str]  # where the formula and its facts come from
     dim: ClassVar[int]  # a field `dim: int = 2` instead where any dimension works
     min_dim: ClassVar[int] = 1
+    batch_size: ClassVar[int | None] = None  # a field where there are examples; None: all
     low: ClassVar[float | tuple[float, ...]] = -5.0  # the domain, per dimension or for all
     high: ClassVar[float | tuple[float, ...]] = 5.0
 
     def __call__(self, x: Any) -> Any:  # x [D] -> scalar
         """The value at `x` [D], in JAX operations."""
         raise NotImplementedError
+
+    def rows(self, dtype: Any) -> tuple[Any, ...]:
+        """The examples that it learns from: arrays [n, ...], real numbers as `dtype`; () if none.
+
+        Of an objective that has some, `batch_size` tells how many an update learns from.
+        """
+        return ()
+
+    @property
+    def count(self) -> int:
+        """How many examples there are."""
+        return 0
+
+    def value(self, x: Any, examples: Any) -> Any:
+        """The value at `x` [D] for some of them, a `batches.Examples`."""
+        return self(x)
 
     def start(self) -> tuple[float, ...]:  # [D]
         """The customary starting point."""

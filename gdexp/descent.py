@@ -18,11 +18,12 @@ import optax
 
 from gdexp import progress
 from gdexp.base import Reason
+from gdexp.batches import Batches, Examples
 
 Array = jax.Array
 Numbers = Sequence[Array]  # [P] scalars
 NOT_REACHED = -1
-NOISE = 1  # of what a run draws with its key: the errors of gradients
+NOISE, BATCHES = 1, 2  # what a run draws with its key: errors of gradients, orders of examples
 STANDS, CALM, CLEARED, WAITS, BACK = np.arange(5, dtype=np.int32)  # a run's stance
 
 
@@ -34,7 +35,7 @@ def automatic(f: Callable[[Array], Array], x: Array, numbers: Numbers) -> tuple[
 class Problem(NamedTuple):
     """What chooses the program: a function and an optimizer, both of a run's numbers."""
 
-    f: Callable[[Array, Numbers], Array]  # (x [D], numbers) -> sign · f
+    f: Callable[[Array, Numbers, Examples], Array]  # (x [D], numbers, examples) -> sign · f
     optimizer: Callable[[Numbers, Array], optax.GradientTransformationExtraArgs]  # (numbers, key)
     evaluations: Callable[[Any], Array | int]  # optimizer state -> extra evaluations it spent
     varied: tuple[int, ...]  # [V] places of the numbers that differ from run to run
@@ -44,6 +45,7 @@ class Problem(NamedTuple):
     slope: Callable[..., Any] = automatic  # (f, x [D], numbers) -> value and gradient [D]
     trials: int = 0  # evaluations that takes, beyond one
     noise: Callable[[Numbers], Array] | None = None  # numbers -> deviation of a gradient's error
+    batches: Batches | None = None  # that updates learn from; None: from all examples
 
 
 class Rules(NamedTuple):
@@ -63,6 +65,7 @@ class Rules(NamedTuple):
     targets: Array  # [T] of sign · f
     table: Sequence[Array]  # what the optimizer needs by the count of updates (`tables`)
     factors: Array | None = None  # [T] the schedule's factor by the count, if that is a table
+    rows: tuple[Array, ...] = ()  # each [n, ...] of all examples
 
 
 class Task(NamedTuple):
@@ -91,9 +94,10 @@ class Run(NamedTuple):
     stance: Array
     reason: Array  # base.Reason; 0 while running
     reached: Array  # [T] first step at each target, or NOT_REACHED
-    last: Array | None  # value before the last update; None without f_tol
+    last: Array | None  # value before the last update, or look, if it has batches; or no f_tol
     past: progress.Past
     state: Any  # of the optimizer
+    orders: Array | None = None  # of examples up to the next look; None without batches
 
 
 class Seen(NamedTuple):
@@ -131,17 +135,27 @@ def init(
         last=None if rules.f_tol is None else nothing,
         past=progress.begin(problem.kind, x, state),
         state=state,
+        orders=problem.batches.nothing() if problem.batches else None,
     )
     return task, run
 
 
-def see(problem: Problem, rules: Rules, task: Task, run: Run) -> Seen:
-    """Evaluates at the point of `run`."""
-    numbers = numbers_of(problem, rules, task.numbers)
-    value, gradient = problem.slope(lambda x: problem.f(x, numbers), run.x, numbers)
+def see(problem: Problem, rules: Rules, task: Task, run: Run, number: Array | None = None) -> Seen:
+    """Evaluates at the point of `run`: for all examples, or those of its `number`th batch."""
+    numbers, examples = (
+        numbers_of(problem, rules, task.numbers),
+        _examples(problem, rules, run, number),
+    )
+    value, gradient = problem.slope(lambda x: problem.f(x, numbers, examples), run.x, numbers)
     row = [jax.lax.dynamic_index_in_dim(c, run.steps, keepdims=False) for c in rules.table]
     asked = problem.kind is progress.Kind.COUNTED
     return Seen(value, gradient, row, _is_idle(problem, rules, numbers, run) if asked else None)
+
+
+def _examples(problem: Problem, rules: Rules, run: Run, number: Array | None) -> Examples:
+    if problem.batches is None or number is None:
+        return Examples(rules.rows)
+    return problem.batches.batch(run.orders, number, rules.rows)
 
 
 def _is_idle(problem: Problem, rules: Rules, numbers: Numbers, run: Run) -> Array:
@@ -154,34 +168,63 @@ def _is_idle(problem: Problem, rules: Rules, numbers: Numbers, run: Run) -> Arra
     return idle | (jax.lax.dynamic_index_in_dim(rules.factors, run.steps, keepdims=False) == 0)
 
 
-def step(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen, pause: Array) -> Run:
-    """Moves on from the point seen, if `run` is calm there and has not made `pause` updates."""
+def step(
+    problem: Problem,
+    rules: Rules,
+    task: Task,
+    run: Run,
+    seen: Seen,
+    pause: Array,
+    number: Array | None = None,
+) -> Run:
+    """Moves on from the point seen, if `run` is calm there and has not made `pause` updates.
+
+    With batches what was seen is that of the `number`th after a look.
+    """
     moves = (run.stance == CALM) & (run.steps < pause)
-    x, state = update(problem, rules, task, run, seen)
-    x, state, last = jax.tree.map(
-        lambda new, old: jnp.where(moves, new, old),
-        (x, state, None if run.last is None else seen.value),
-        (run.x, run.state, run.last),
-    )
+    x, state = update(problem, rules, task, run, seen, number)
+    x, state = _choose(moves, (x, state), (run.x, run.state))
     steps = run.steps + moves
     past = run.past
     if isinstance(past, progress.Standstill):
         past = progress.after(past, moves & (seen.idle | (x != run.x).any()), steps)
+    extra = _more(run.extra, problem.trials + problem.evaluations(state), moves)
+    if problem.batches:
+        last = _choose(moves & (number == 0), None if run.last is None else run.value, run.last)
+    else:
+        last = _choose(moves, None if run.last is None else seen.value, run.last)
+        run = noted(rules, run, seen)
+    return run._replace(x=x, steps=steps, extra=extra, last=last, past=past, state=state)
+
+
+def noted(rules: Rules, run: Run, seen: Seen) -> Run:
+    """`run` with what is told of all its values: the first, the best, when targets were reached."""
     first = (run.reached == NOT_REACHED) & (seen.value <= rules.targets)
     return run._replace(
-        x=x,
         first=jnp.where(run.steps == 0, seen.value, run.first),
         best=jnp.where(seen.value < run.best, seen.value, run.best),
-        steps=steps,
-        extra=_more(run.extra, problem.trials + problem.evaluations(state), moves),
         reached=jnp.where(first, run.steps, run.reached),
-        last=last,
-        past=past,
-        state=state,
     )
 
 
-def update(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen) -> tuple[Array, Any]:
+def orders(problem: Problem, rules: Rules, number: Array, steps: Array) -> Array:
+    """The examples of all updates after a look at a run that has made `steps`."""
+    own = jax.random.fold_in(key(rules.seed, number), BATCHES)
+    return problem.batches.orders(own, steps // problem.batches.steps)
+
+
+def _choose(mask: Array, new: Any, old: Any) -> Any:
+    return jax.tree.map(lambda a, b: jnp.where(mask, a, b), new, old)
+
+
+def update(
+    problem: Problem,
+    rules: Rules,
+    task: Task,
+    run: Run,
+    seen: Seen,
+    number: Array | None = None,
+) -> tuple[Array, Any]:
     """The point [D] and the optimizer's state after an update from the point seen."""
     numbers = numbers_of(problem, rules, task.numbers)
     own = key(rules.seed, task.number)
@@ -190,13 +233,14 @@ def update(problem: Problem, rules: Rules, task: Task, run: Run, seen: Seen) -> 
         chance = jax.random.fold_in(jax.random.fold_in(own, NOISE), run.steps)
         error = jax.random.normal(chance, gradient.shape, gradient.dtype)
         gradient = gradient + problem.noise(numbers) * error
+    examples = _examples(problem, rules, run, number)
     more = {
         "value": seen.value,
         "grad": gradient,
-        "value_fn": lambda x: problem.f(x, numbers),
+        "value_fn": lambda x: problem.f(x, numbers, examples),
     }
     if seen.row:
-        more["row"] = seen.row
+        more |= {"row": seen.row, "examples": examples}
     updates, state = optimizer.update(gradient, run.state, run.x, **more)
     return optax.apply_updates(run.x, updates), state
 

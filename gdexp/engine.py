@@ -31,7 +31,7 @@ from gdexp.lanes import Pace
 from gdexp.plan import Group, Plan, Tile
 from gdexp.program import Program
 from gdexp.refill import Work
-from gdexp.stream import FOREVER, STEPS, Harvest
+from gdexp.stream import FOREVER, Harvest
 
 # without the option XLA uses half of a vector register where there are registers of 512 bits
 COMPILER_OPTIONS = {"cpu": {"xla_cpu_prefer_vector_width": 512}}
@@ -223,6 +223,7 @@ def _compile(
         rules.grad_tol.dtype,
         len(group.names),
         experiment.stop.max_steps,
+        rules.rows,
     )
     with jax.default_device(here[0]):
         make = cache.compiled(jax.jit(table).lower(rules.numbers))
@@ -232,7 +233,7 @@ def _compile(
         group, np.array([group.first]), program.QUEUE * count, rules.grad_tol.dtype
     )
     blank = lanes.blank(problem, rules, queue, count)
-    pace = Pace(np.int32(1), STEPS, FOREVER, np.bool_(False))
+    pace = Pace(np.int32(1), program.steps(group), FOREVER, np.bool_(False))
     arguments = (rules, queue, blank, pace)
     backend = CPU if platform == "cpu" else PLAIN
     try:

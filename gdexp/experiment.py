@@ -9,11 +9,13 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any, Literal
 
 import numpy as np
 
 from gdexp.base import Objective
+from gdexp.random import exp
 from gdexp.starts import Start
 
 # the columns of runs/: a column per grid and draw key stands between them
@@ -42,6 +44,17 @@ class Draw:
     kind: Literal["loguniform", "uniform", "normal"]
     a: float  # low, or the mean
     b: float  # high, or the standard deviation
+
+    def at(self, u: np.ndarray) -> np.ndarray:
+        """Its values [N] from numbers in (0, 1) [N]."""
+        if self.kind == "uniform":
+            return np.clip(self.a + (self.b - self.a) * u, self.a, self.b)  # rounding may step out
+        if self.kind == "loguniform":
+            low, high = (float(Decimal(end).ln()) for end in (self.a, self.b))  # alike everywhere
+            return np.clip(exp(low + (high - low) * u), self.a, self.b)
+        from scipy.special import ndtri  # the normal quantile; imported only where it is used
+
+        return self.a + self.b * ndtri(u)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -71,6 +71,8 @@ class Stepping(NamedTuple):
     step: Callable[..., Run]
     judge: Callable[..., Run]
     norm: Callable[..., Any]
+    see_all: Callable[..., Seen] | None  # for a look at all examples; None without batches
+    orders: Callable[..., Any]  # of examples, lane by lane
     kernel: Callable[..., Any]  # for a function made of them
     once: Callable[..., Any]
     nothing: Seen  # to begin with
@@ -79,20 +81,27 @@ class Stepping(NamedTuple):
 def _stepping(problem: Problem, backend: Backend, rules: Rules, work: Work) -> Stepping:
     like, limit = _one((work.task, work.run)), jax.ShapeDtypeStruct((), np.int32)
     place = Place(limit, limit)
-    see = flat.trace(functools.partial(descent.see, problem, rules), *like)
-    traced = [
+
+    def traced(function, *more):
+        return flat.trace(functools.partial(function, problem, rules), *like, *more)
+
+    see = traced(descent.see, limit)
+    parts = [
         see,
-        flat.trace(functools.partial(stopping.watch, rules), *like, see.out, limit, place),
-        flat.trace(functools.partial(descent.step, problem, rules), *like, see.out, limit),
-        flat.trace(functools.partial(stopping.judge, rules), *like, see.out, limit, place),
+        traced(stopping.watch, see.out, limit, place),
+        traced(descent.step, see.out, limit, limit),
+        traced(stopping.look if problem.batches else stopping.judge, see.out, limit, place),
         flat.trace(stopping.euclidean, see.out.gradient),
+        *([traced(descent.see)] if problem.batches else []),
     ]
-    simple = all(soa.is_simple(APART, part) for part in traced)
-    parts = (soa.over_lanes(APART, part, backend.instead) for part in traced)
+    simple = all(soa.is_simple(APART, part) for part in parts)
+    made = [soa.over_lanes(APART, part, backend.instead) for part in parts]
+    made += [] if problem.batches else [None]
     lanes = work.busy.shape[0]
     nothing = jax.tree.map(lambda a: jnp.zeros((lanes, *a.shape), a.dtype), see.out)
     kernel = backend.kernel if simple else plainly
-    return Stepping(*parts, kernel, backend.once, soa.apart(APART, nothing))
+    orders = jax.vmap(functools.partial(descent.orders, problem, rules))
+    return Stepping(*made, orders, kernel, backend.once, soa.apart(APART, nothing))
 
 
 def _one(tree: Any) -> Any:
@@ -107,7 +116,6 @@ def _descend(stepping: Stepping, queue: Queue, pace: Pace, work: Work) -> tuple[
     waiting = work.taken < queue.count
     idle = jnp.where(waiting, lanes - busy, 0)
     enough = jnp.where(waiting, turned(lanes), jnp.minimum(turned(lanes), busy))
-    task = soa.apart(APART, work.task)
 
     def standing(run):
         return idle + (work.busy & has_ended(run)).sum(dtype=jnp.int32)
@@ -116,14 +124,20 @@ def _descend(stepping: Stepping, queue: Queue, pace: Pace, work: Work) -> tuple[
         looks, still, *_ = state
         return (looks > 0) & (still < enough)
 
-    once = functools.partial(stepping.once, pace.steps > 0)
+    like = work.run
+    kind = _looking_at_all if stepping.see_all else _looking
+    work = work._replace(task=soa.apart(APART, work.task), run=soa.apart(APART, work.run))
+    looks, run = stepping.kernel(
+        functools.partial(kind, stepping, pace, work, standing, go_on), work.run
+    )
+    return looks, soa.together(like, run)
 
-    def step(number, state):
-        run, _ = state
-        seen = once(stepping.see, task, run)
-        place = Place(number, pace.steps)
-        run = run._replace(stance=once(stepping.watch, task, run, seen, work.limit, place))
-        return stepping.step(task, run, seen, pace.pause), seen
+
+def _looking(
+    stepping: Stepping, pace: Pace, work: Work, standing: Any, go_on: Any, run: Run
+) -> tuple[Any, Run]:
+    """Looks at the runs after every few steps, at what these saw last."""
+    task, step = work.task, _step(stepping, pace, work)
 
     def look(state):
         looks, _, run, seen = state
@@ -131,18 +145,57 @@ def _descend(stepping: Stepping, queue: Queue, pace: Pace, work: Work) -> tuple[
         run = stepping.judge(task, run, seen, work.limit, Place(jnp.int32(0), pace.steps))
         return looks - 1, standing(run), run, seen
 
-    def all_looks(run):
-        begun = (pace.looks, standing(run), run, stepping.nothing)
-        looks, _, run, seen = jax.lax.while_loop(go_on, look, begun)
-        value, grad_norm = jax.lax.cond(
-            looks < pace.looks,
-            lambda: (seen.value, stepping.norm(seen.gradient)),
-            lambda: (run.value, run.grad_norm),
-        )
-        return looks, run._replace(value=value, grad_norm=grad_norm)
+    begun = (pace.looks, standing(run), run, stepping.nothing)
+    looks, _, run, seen = jax.lax.while_loop(go_on, look, begun)
+    value, grad_norm = jax.lax.cond(
+        looks < pace.looks,
+        lambda: (seen.value, stepping.norm(seen.gradient)),
+        lambda: (run.value, run.grad_norm),
+    )
+    return looks, run._replace(value=value, grad_norm=grad_norm)
 
-    looks, run = stepping.kernel(all_looks, soa.apart(APART, work.run))
-    return looks, soa.together(work.run, run)
+
+def _looking_at_all(
+    stepping: Stepping, pace: Pace, work: Work, standing: Any, go_on: Any, run: Run
+) -> tuple[Any, Run]:
+    """Looks at all examples where the runs are, and after each of their epochs."""
+    task, step = work.task, _step(stepping, pace, work)
+
+    def with_orders(run):
+        due = stopping.is_due(run, pace.steps)
+
+        def drawn():
+            new = soa.apart(APART, stepping.orders(jnp.stack(work.task.number, axis=1), run.steps))
+            return jax.tree.map(functools.partial(jnp.where, due), new, run.orders)
+
+        return run._replace(orders=jax.lax.cond(due.any(), drawn, lambda: run.orders))
+
+    def look(state):
+        looks, _, run, steps = state
+        places = stopping.places(run, pace.pause, steps)
+        run, _ = jax.lax.fori_loop(*places, step, (run, stepping.nothing))
+        seen, place = stepping.see_all(task, run), Place(jnp.int32(0), pace.steps)
+        run = stepping.judge(task, run, seen, work.limit, place)
+        return looks - 1, standing(run), with_orders(run), pace.steps
+
+    begun = (pace.looks + 1, standing(run), run, jnp.int32(0))
+    looks, _, run, _ = jax.lax.while_loop(go_on, look, begun)
+    return looks, run
+
+
+def _step(stepping: Stepping, pace: Pace, work: Work) -> Callable[..., Any]:
+    """A step of all lanes, from its number after a look."""
+    task = work.task
+    once = functools.partial(stepping.once, pace.steps > 0)
+
+    def step(number, state):
+        run, _ = state
+        seen = once(stepping.see, task, run, number)
+        place = Place(number, pace.steps)
+        run = run._replace(stance=once(stepping.watch, task, run, seen, work.limit, place))
+        return stepping.step(task, run, seen, pace.pause, number), seen
+
+    return step
 
 
 def periods(
@@ -221,8 +274,8 @@ def trial(problem: Problem, rules: Rules, dim: int, lanes: int, rows: int) -> in
 
     def first(x, numbers, number, limit):
         task, run = descent.init(problem, rules, x, numbers, number)
-        seen = descent.see(problem, rules, task, run)
-        run = descent.step(problem, rules, task, run, seen, limit)
+        seen = descent.see(problem, rules, task, run, limit)
+        run = descent.step(problem, rules, task, run, seen, limit, limit)
         return (task, run), (task.number, told_of(run))
 
     lane, told = jax.eval_shape(first, *one, limit)

@@ -15,7 +15,6 @@ from gdexp import logs
 from gdexp.base import Ends, Path, Reason
 from gdexp.lanes import Pace
 from gdexp.refill import TURNED, Log, Work, told_of
-from gdexp.stream import STEPS
 
 # Reason -> 1 where the state kept is that before the last update, which gave something not finite
 BROKEN = np.array(
@@ -59,11 +58,13 @@ def _pauses(
         if states is not None and not (states.reason == Reason.RUNNING).any():
             return
         # turns that fill the lanes, and the steps
-        looks = np.int32(1 / TURNED + (pause - before) // STEPS + 2)
+        looks = (0 if states else int(1 / TURNED)) + (pause - before) // program.steps + 2
+        far = Pace(np.int32(looks), program.steps, np.int32(pause), np.bool_(False))
         arrived, before = False, pause
         while not arrived:
-            arrived = _arrived(work, pause)  # once there, a call more evaluates at the last point
-            work = call(waiting, work, Pace(looks, STEPS, np.int32(pause), np.bool_(False)))
+            # once there, a call more evaluates at the last point
+            arrived = program.looks_at_all or _arrived(work, pause)
+            work = call(waiting, work, far)
             waiting = waiting._replace(first=np.asarray(work.taken))
             arrived &= _arrived(work, pause)
             states = _updated(states, runs, *logs.ends_of(sign, program.settled(logs.ended(work))))

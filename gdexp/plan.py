@@ -11,14 +11,13 @@ import dataclasses
 import functools
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from gdexp.base import Objective, Space, UsageError
 from gdexp.experiment import Card, Draw, Experiment
-from gdexp.random import exp, uniforms
+from gdexp.random import uniforms
 from gdexp.starts import Start
 
 MOST_RUNS = 2**62
@@ -100,7 +99,7 @@ class Group:
         }
         for key, (_, draw) in self.draws.items():
             if wanted is None or key in wanted:
-                found[key] = drawn(draw, uniforms(self.seed, f"draw.{key}", run, 1)[:, 0])
+                found[key] = draw.at(uniforms(self.seed, f"draw.{key}", run, 1)[:, 0])
         return found
 
     @functools.cached_property
@@ -133,6 +132,17 @@ class Group:
 
     @property
     def is_noisy(self) -> bool:
+        """Whether updates follow from chance, whatever the optimizer."""
+        return self.adds_noise or self.batch_size is not None
+
+    @property
+    def batch_size(self) -> int | None:
+        """How many examples an update learns from; None: all, or there are none."""
+        size = self.objective.batch_size
+        return None if size == self.objective.count else size
+
+    @property
+    def adds_noise(self) -> bool:
         """Whether an error is added to the gradient."""
         return self.singles["gradient"].numbers["noise"] != 0 or NOISE in self.varied
 
@@ -231,18 +241,6 @@ def tile_spans(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]
         count, step = math.prod(group["shape"]), group["tile_runs"]
         for first in range(0, count, step):
             yield group["first"] + first, min(step, count - first)
-
-
-def drawn(draw: Draw, u: np.ndarray) -> np.ndarray:
-    """Values of a distribution [N] from numbers in (0, 1) [N]."""
-    if draw.kind == "uniform":
-        return np.clip(draw.a + (draw.b - draw.a) * u, draw.a, draw.b)  # rounding may step out
-    if draw.kind == "loguniform":
-        low, high = (float(Decimal(end).ln()) for end in (draw.a, draw.b))  # alike everywhere
-        return np.clip(exp(low + (high - low) * u), draw.a, draw.b)
-    from scipy.special import ndtri  # the normal quantile; imported only where it is used
-
-    return draw.a + draw.b * ndtri(u)
 
 
 def _group(

@@ -13,6 +13,7 @@ import numpy as np
 
 from gdexp import optimizers
 from gdexp.base import Reason, UsageError, discover
+from gdexp.batches import LEAST, Batches
 from gdexp.descent import Numbers, Problem, Rules
 from gdexp.experiment import Card, Experiment
 from gdexp.gradients import Gradient
@@ -32,8 +33,9 @@ def problem(group: Group, sign: float) -> Problem:
         pairs = zip(group.names, numbers, strict=True)
         return {name: number for (owner, name), number in pairs if owner == room}
 
-    def f(x, numbers):
-        return sign * group.objective.with_numbers(held(numbers, "objective"))(x)
+    def f(x, numbers, examples):
+        objective = group.objective.with_numbers(held(numbers, "objective"))
+        return sign * objective.value(x, examples)
 
     def optimizer(numbers, key):
         return optimizers.build(
@@ -77,8 +79,14 @@ def problem(group: Group, sign: float) -> Problem:
         factor if changes else None,
         slope=slope,
         trials=_of_kind("gradient", own, own.numbers).evaluations(group.space.dim),
-        noise=(lambda numbers: gradient(numbers).noise) if group.is_noisy else None,
+        noise=(lambda numbers: gradient(numbers).noise) if group.adds_noise else None,
+        batches=batches(group),
     )
+
+
+def batches(group: Group) -> Batches | None:
+    """What updates learn from; None where it is all there is."""
+    return Batches(group.objective.count, group.batch_size) if group.batch_size else None
 
 
 def _searches(group: Group, optimizer: Callable[..., Any]) -> bool:
@@ -98,6 +106,12 @@ def _of_kind(group: str, card: Card, numbers: Mapping[str, jax.Array]) -> Any:
     """What a card of a group of which one is chosen stands for."""
     kind = {"schedule": Schedule, "gradient": Gradient}[group]
     return discover(f"gdexp.{group}s", kind)[card.name](**card.structure, **numbers)
+
+
+def steps(group: Group) -> np.int32:
+    """Updates between two looks: a power of 2, or with batches some epochs."""
+    found = batches(group)
+    return np.int32(LEAST if found is None else found.steps)
 
 
 def factors(card: Card, numbers: Mapping[str, float], counts: np.ndarray) -> np.ndarray:
@@ -123,6 +137,7 @@ def rules(experiment: Experiment, group: Group) -> Rules:
         max_value=None if stop.max_value is None else dtype(stop.max_value),
         targets=experiment.sign * np.asarray(stop.targets, dtype),
         table=(),
+        rows=group.objective.rows(dtype),
     )
 
 
@@ -161,6 +176,16 @@ class Program:
     compiled: dict[jax.Device, Callable[..., Work]]  # lanes.advance of a queue, work and a pace
     periods: Callable[..., jax.Array]  # lanes.periods
     compile_seconds: float
+
+    @property
+    def steps(self) -> np.int32:
+        """Updates between two looks at the lanes."""
+        return steps(self.group)
+
+    @property
+    def looks_at_all(self) -> bool:
+        """Whether runs learn from batches: a look then evaluates where they are."""
+        return self.group.batch_size is not None
 
     @property
     def rows(self) -> int:

@@ -60,7 +60,7 @@ def has_ended(run: Run) -> jax.Array:
 def told_of(run: Run) -> Run:
     """What is told of a run that ended: when it kept a state, and with that its state."""
     kept = progress.kept_at(run.past)
-    return run._replace(past=kept, state=None if kept is None else run.state)
+    return run._replace(past=kept, state=None if kept is None else run.state, orders=None)
 
 
 def turn(rules: Rules, init: Callable[..., Any], queue: Queue, work: Work) -> Work:
@@ -112,7 +112,7 @@ def turn(rules: Rules, init: Callable[..., Any], queue: Queue, work: Work) -> Wo
     )
     task, run, *others = jax.tree.map(lambda a, b: a.at[lane].set(b, mode="drop"), work[:6], new)
     # these are found before anything reads them: left as they are, a turn takes 8 % less
-    found = {name: getattr(work.run, name) for name in ("value", "grad_norm", "first")}
+    found = {name: getattr(work.run, name) for name in ("value", "grad_norm", "first", "orders")}
     past = progress.begun(run.past, work.run.past)
     return Work(
         task,

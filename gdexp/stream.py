@@ -24,7 +24,6 @@ from gdexp.logs import Orbits, ends_of
 from gdexp.plan import Tile
 from gdexp.refill import Log
 
-STEPS = np.int32(8)  # between two looks at how many lanes stand still
 CALL_SECONDS = 0.2  # of one device call: signals are only seen between calls
 RAMP = 8  # times as long as the last, at most, is a call: nobody knows yet what a step takes
 SWITCH_SECONDS = 5e-4  # of Python's threads; 5 ms unless told, longer than many a device call
@@ -219,7 +218,9 @@ def _descend(program: Any, device: jax.Device, feed: Feed, block: Block) -> Iter
     while True:
         began = time.perf_counter()
         work = call(
-            waiting, work, Pace(np.int32(looks), STEPS, FOREVER, np.bool_(after is not None))
+            waiting,
+            work,
+            Pace(np.int32(looks), program.steps, FOREVER, np.bool_(after is not None)),
         )
         if after is not None and ahead is None:  # while the device is at work
             ahead = program.queue(after.runs)

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import optax
 from jax.extend import core
 
-from gdexp import flat, progress
+from gdexp import batches, flat, progress
 from gdexp.descent import Problem
 
 LEAST, MOST = 2**12, 2**20  # rows: a power of 2, so that few sizes are ever compiled
@@ -28,7 +28,7 @@ class Split(NamedTuple):
     """An update's operations, by what they follow from."""
 
     init: flat.Traced  # (numbers, key, x) -> state
-    update: flat.Traced  # (numbers, key, gradient, state, x, value) -> (updates, state)
+    update: flat.Traced  # (numbers, key, gradient, state, x, value, examples) -> (updates, state)
     clock: tuple[int, ...]  # leaves of the state that follow from the count
     known: list[core.JaxprEqn]  # operations that do
     rest: list[core.JaxprEqn]
@@ -36,7 +36,7 @@ class Split(NamedTuple):
 
 
 def tabulated(
-    problem: Problem, dim: int, dtype: Any, count: int, max_steps: int
+    problem: Problem, dim: int, dtype: Any, count: int, max_steps: int, rows: Any = ()
 ) -> tuple[Problem, Callable[[jax.Array], tuple[list[jax.Array], jax.Array | None]]]:
     """The problem with an optimizer that reads rows, and what makes the table of its rows.
 
@@ -51,11 +51,12 @@ def tabulated(
       dtype: of points and numbers.
       count: P.
       max_steps: the most updates of a run.
+      rows: the shapes of all examples.
     """
-    rows = max(LEAST, 1 << int(max_steps).bit_length())
-    split = _split(problem, dim, dtype, count)
-    factors = functools.partial(_factors, problem, rows, dtype)
-    if rows > MOST or not split.clock:
+    length = max(LEAST, 1 << int(max_steps).bit_length())
+    split = _split(problem, dim, dtype, count, batches.like(problem.batches, rows))
+    factors = functools.partial(_factors, problem, length, dtype)
+    if length > MOST or not split.clock:
         kind = _kind(problem, split.init.out, has_table=False)
         return problem._replace(kind=kind), lambda numbers: ([], None)
     leaves, structure = jax.tree.flatten(split.init.out)
@@ -65,8 +66,8 @@ def tabulated(
             state = problem.optimizer(numbers, key).init(x)
             return [v for i, v in enumerate(jax.tree.leaves(state)) if i not in split.clock]
 
-        def update(gradient, state, x, *, value, row, **_):
-            return _rest(split, (numbers, key, gradient), state, (x, value), row)
+        def update(gradient, state, x, *, value, row, examples, **_):
+            return _rest(split, (numbers, key, gradient), state, (x, value, examples), row)
 
         return optax.GradientTransformationExtraArgs(init, update)
 
@@ -78,27 +79,30 @@ def tabulated(
     own = [leaf for i, leaf in enumerate(leaves) if i not in split.clock]
     kind = _kind(problem, own, has_table=True)
     made = problem._replace(optimizer=optimizer, evaluations=evaluations, kind=kind)
-    return made, lambda numbers: (_table(split, rows, numbers), factors(numbers))
+    return made, lambda numbers: (_table(split, length, numbers), factors(numbers))
 
 
 def _kind(problem: Problem, state: Any, has_table: bool) -> progress.Kind:
     """What an update follows from."""
-    noisy = problem.noise is not None
+    noisy = problem.noise is not None or problem.batches is not None
     return progress.Kind.NOISY if noisy else progress.kind_of(state, has_table)
 
 
-def _split(problem: Problem, dim: int, dtype: Any, count: int) -> Split:
+def _split(problem: Problem, dim: int, dtype: Any, count: int, examples: batches.Examples) -> Split:
     """Finds the largest part of the state that needs nothing but itself and shared numbers."""
 
-    def update(numbers, key, gradient, state, x, value):
+    def update(numbers, key, gradient, state, x, value, examples):
         made = problem.optimizer(numbers, key)
-        more = {"value": value, "grad": gradient, "value_fn": lambda y: problem.f(y, numbers)}
-        return made.update(gradient, state, x, **more)
+
+        def value_fn(y):
+            return problem.f(y, numbers, examples)
+
+        return made.update(gradient, state, x, value=value, grad=gradient, value_fn=value_fn)
 
     scalar, point = jax.ShapeDtypeStruct((), dtype), jax.ShapeDtypeStruct((dim,), dtype)
     numbers, key = [scalar] * count, jax.eval_shape(lambda: jax.random.key(0))
     init = flat.trace(lambda n, k, x: problem.optimizer(n, k).init(x), numbers, key, point)
-    traced = flat.trace(update, numbers, key, point, init.out, point, scalar)
+    traced = flat.trace(update, numbers, key, point, init.out, point, scalar, examples)
 
     shared = [i for i in range(count) if i not in problem.varied]
     begun = _known(init.closed, [init.closed.jaxpr.invars[i] for i in shared])
@@ -145,7 +149,7 @@ def _rest(split: Split, before: Any, state: Sequence[Any], after: Any, row: Sequ
     size = len(jax.tree.leaves(split.init.out))
     whole = [None if i in split.clock else next(own) for i in range(size)]
     jaxpr = split.update.closed.jaxpr
-    values = [*jax.tree.leaves(before), *whole, *after]
+    values = [*jax.tree.leaves(before), *whole, *jax.tree.leaves(after)]
     env = dict(zip(jaxpr.constvars, split.update.closed.consts, strict=True))
     env |= zip(jaxpr.invars, values, strict=True)
     env |= zip(split.row, row, strict=True)

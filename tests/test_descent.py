@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gdexp import descent, lanes, logs, program, stopping, stream
+from gdexp import batches, descent, lanes, logs, program, stopping, stream
 from gdexp.backend import PLAIN
 from gdexp.base import Ends, Reason
 from gdexp.descent import Problem, Rules
@@ -42,7 +42,7 @@ def rules(**changed):
 
 def problem(f, rate=0.1):
     return Problem(
-        lambda x, numbers: f(x[0]),
+        lambda x, numbers, _: f(x[0]),
         lambda numbers, key: optax.with_extra_args_support(optax.sgd(rate)),
         lambda state: 0,
         (),
@@ -54,7 +54,7 @@ def descend(f, x0, rate=0.1, **changed) -> Ends:
     asked, given = problem(f, rate), rules(**changed)
     words = np.zeros((1, 2), np.uint32)
     queue = Queue(np.array([[x0]]), np.zeros((1, 0)), words, np.int32(0), np.int32(1))
-    pace = Pace(np.int32(1000), stream.STEPS, stream.FOREVER, np.bool_(False))
+    pace = Pace(np.int32(1000), np.int32(batches.LEAST), stream.FOREVER, np.bool_(False))
     work = lanes.blank(asked, given, queue, 8)
     work = jax.jit(lambda *args: lanes.advance(asked, PLAIN, *args))(given, queue, work, pace)
     _, ends = logs.ends_of(1.0, logs.ended(work))
@@ -154,9 +154,9 @@ PLACE = stopping.Place(jnp.int32(0), jnp.int32(1))
 def stepped(asked, given, task, run, limit, pause):
     """`run` after one step and a look at it."""
     seen = descent.see(asked, given, task, run)
-    run = run._replace(stance=stopping.watch(given, task, run, seen, limit, PLACE))
+    run = run._replace(stance=stopping.watch(asked, given, task, run, seen, limit, PLACE))
     run = descent.step(asked, given, task, run, seen, pause)
-    return stopping.judge(given, task, run, seen, limit, PLACE)
+    return stopping.judge(asked, given, task, run, seen, limit, PLACE)
 
 
 def test_a_run_that_has_ended_stays_to_the_bit():

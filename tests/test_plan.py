@@ -266,7 +266,7 @@ def test_each_run_draws_for_itself_replicates_and_optimizers_too():
 )
 def test_draws_stay_between_their_ends(kind, a, b):
     draw = Draw(kind, min(a, b), max(a, b))
-    values = plan.drawn(draw, np.array([2.0**-53, 0.25, 0.5, 0.75, 1 - 2.0**-53]))
+    values = draw.at(np.array([2.0**-53, 0.25, 0.5, 0.75, 1 - 2.0**-53]))
     assert ((values >= draw.a) & (values <= draw.b)).all()
     assert (np.diff(values) >= 0).all()
     assert values[0] == pytest.approx(draw.a, rel=1e-12, abs=draw.b * 2e-16)
@@ -276,17 +276,16 @@ def test_draws_stay_between_their_ends(kind, a, b):
 def test_a_distribution_without_width_is_its_value():
     u = np.array([0.1, 0.9])
     for kind in ("uniform", "loguniform"):
-        assert plan.drawn(Draw(kind, 0.3, 0.3), u).tolist() == [0.3, 0.3]
-    assert plan.drawn(Draw("normal", 0.3, 0.0), u).tolist() == [0.3, 0.3]
+        assert Draw(kind, 0.3, 0.3).at(u).tolist() == [0.3, 0.3]
+    assert Draw("normal", 0.3, 0.0).at(u).tolist() == [0.3, 0.3]
 
 
 DRAWN = """
 import hashlib, json, numpy as np
 from gdexp.experiment import Draw
-from gdexp.plan import drawn
 u = np.random.Generator(np.random.Philox(0)).random(20000)
 kinds = {"loguniform": (1e-3, 0.5), "uniform": (-2.0, 3.0), "normal": (0.0, 1.0)}
-print(json.dumps({k: hashlib.sha256(drawn(Draw(k, *v), u)).hexdigest() for k, v in kinds.items()}))
+print(json.dumps({k: hashlib.sha256(Draw(k, *v).at(u)).hexdigest() for k, v in kinds.items()}))
 """
 
 

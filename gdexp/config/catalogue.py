@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import importlib.util
 import os
@@ -124,6 +125,14 @@ def card(group: str, name: str) -> dict[str, Any]:
     node = cards()[group, name]
     node = node[name] if group == "objective" else node
     return {key: value for key, value in node.items() if key != "name"}
+
+
+def whole_or_null(group: str, name: str) -> set[str]:
+    """The keys of a card whose value is a whole number or null."""
+    if group == "optimizer" or (group, name) not in cards() or name in USER_CARDS:
+        return set()
+    cls = objectives()[name] if group == "objective" else kinds(group)[name]
+    return {field.name for field in dataclasses.fields(cls) if str(field.type) == "int | None"}
 
 
 def holders(group: str, key: str) -> list[str]:

@@ -7,7 +7,8 @@ import math
 import jax.numpy as jnp
 import numpy as np
 
-from gdexp.base import Objective, Stationary
+from gdexp.base import Stationary
+from gdexp.learning import Learning
 
 NUM = 100  # points
 
@@ -19,7 +20,7 @@ def sample() -> np.ndarray:  # [NUM]
 
 
 @dataclasses.dataclass(frozen=True)
-class GaussianNll(Objective):
+class GaussianNll(Learning):
     """The mean negative log likelihood of 100 normal numbers, whose minimum is in closed form."""
 
     mean: float = 1.0  # of what the sample was drawn from, and
@@ -31,11 +32,13 @@ class GaussianNll(Objective):
     low = -3.0
     high = 3.0
 
-    def __call__(self, point):
+    def arrays(self):
+        return (sample(),)
+
+    def losses(self, point, drawn):
         mean, log_deviation = point
-        known = self.mean + self.deviation * jnp.asarray(sample(), point.dtype)
-        scaled = (known - mean) * jnp.exp(-log_deviation)
-        return jnp.mean(scaled**2) / 2 + log_deviation + 0.5 * math.log(2 * math.pi)
+        scaled = (self.mean + self.deviation * drawn - mean) * jnp.exp(-log_deviation)
+        return scaled**2 / 2 + log_deviation + 0.5 * math.log(2 * math.pi)
 
     def start(self):
         return (0.0, 0.0)

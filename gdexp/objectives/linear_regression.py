@@ -3,10 +3,10 @@
 import dataclasses
 import functools
 
-import jax.numpy as jnp
 import numpy as np
 
-from gdexp.base import Objective, Stationary
+from gdexp.base import Stationary
+from gdexp.learning import Learning
 
 NUM = 100  # points
 
@@ -18,7 +18,7 @@ def data() -> tuple[np.ndarray, np.ndarray]:  # [NUM], [NUM]
 
 
 @dataclasses.dataclass(frozen=True)
-class LinearRegression(Objective):
+class LinearRegression(Learning):
     """The mean squared error of w x + b at 100 points of a line, with normal errors of size noise.
 
     The points are evenly spread on [−5, 5], so that w and b descend apart from each other: the
@@ -35,11 +35,12 @@ class LinearRegression(Objective):
     low = -30.0
     high = 30.0
 
-    def __call__(self, point):
+    def arrays(self):
+        return data()
+
+    def losses(self, point, x, error):
         w, b = point
-        x, error = (jnp.asarray(known, point.dtype) for known in data())
-        y = self.slope * x + self.intercept + self.noise * error
-        return jnp.mean((w * x + b - y) ** 2)
+        return (w * x + b - (self.slope * x + self.intercept + self.noise * error)) ** 2
 
     def start(self):
         return (0.0, 0.0)

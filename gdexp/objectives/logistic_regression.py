@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdexp.base import Objective, Stationary
+from gdexp.base import Stationary
+from gdexp.learning import Learning
 
 NUM = 200  # points, half of each class
 STEPS = 60  # of Newton's method, which has long converged by then
@@ -23,7 +24,7 @@ def data() -> np.ndarray:  # [NUM, 3]
 
 
 @dataclasses.dataclass(frozen=True)
-class LogisticRegression(Objective):
+class LogisticRegression(Learning):
     """The mean logistic loss of (w₁, w₂, b) on 200 points, and a penalty l2 on the weights."""
 
     l2: float = 0.0  # not negative
@@ -32,9 +33,14 @@ class LogisticRegression(Objective):
     source = "a lesson function; its minimum by Newton's method"
     dim = 3
 
-    def __call__(self, x):
-        margin = jnp.asarray(data(), x.dtype) @ x
-        return jnp.mean(jax.nn.softplus(-margin)) + self.l2 / 2 * jnp.sum(x[:2] ** 2)
+    def arrays(self):
+        return (data(),)
+
+    def losses(self, x, row):
+        return jax.nn.softplus(-(row @ x))
+
+    def penalty(self, x):
+        return self.l2 / 2 * jnp.sum(x[:2] ** 2)
 
     def start(self):
         return (0.0, 0.0, 0.0)

@@ -14,6 +14,7 @@ import pytest
 from mpmath import mpf
 
 from gdexp.base import Objective, card_of, discover, numbers_of
+from gdexp.learning import Learning
 
 OBJECTIVES = discover("gdexp.objectives", Objective)
 KINDS = ("minimum", "saddle", "maximum", "degenerate")
@@ -379,13 +380,15 @@ def test_value_agrees_with_a_second_formula(name):
 def test_file_holds_what_a_reader_needs_and_no_more(name, cls):
     fields = {field.name for field in dataclasses.fields(cls)}
     stated = {key for key in vars(cls) if not key.startswith("__")}
-    needed = {"formula", "source", "dim", "min_dim", "low", "high", "start", "stationary"}
+    needed = {"arrays", "losses", "penalty"} if issubclass(cls, Learning) else set()
+    needed |= {"formula", "source", "dim", "min_dim", "low", "high", "start", "stationary"}
     assert cls.__name__.lower() == name.replace("_", "")
     assert dataclasses.is_dataclass(cls) and cls.__dataclass_params__.frozen
     assert sys.modules[cls.__module__].__doc__.rstrip().endswith(".")
     assert not cls.__doc__.startswith(f"{cls.__name__}(")  # what dataclasses would write
     assert cls.formula and cls.source
-    assert "__call__" in vars(cls) and "start" in stated
+    assert "start" in stated
+    assert ("losses" if issubclass(cls, Learning) else "__call__") in vars(cls)
     assert stated <= fields | needed
-    assert {type(value) for value in card_of(cls).values()} <= {int, float}
+    assert {type(value) for value in card_of(cls).values()} <= {int, float, type(None)}
     assert np.all(np.less(cls.low, cls.high))

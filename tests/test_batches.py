@@ -1,0 +1,169 @@
+"""Mini-batches: every example once an epoch, the same wherever a run is, tests by all examples."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import gdexp
+from gdexp import batches
+from gdexp.batches import Batches, Examples
+from gdexp.objectives.linear_regression import LinearRegression
+
+
+@given(st.integers(1, 300), st.data())
+def test_every_example_comes_once_an_epoch(count, data):
+    some = Batches(count, data.draw(st.integers(1, count)))
+    rows = (np.arange(count),)
+    orders = some.orders(jax.random.key(data.draw(st.integers(0, 9))), jnp.int32(3))
+    each = [some.batch(orders, jnp.int32(i), rows) for i in range(some.steps)]
+    assert some.steps >= batches.LEAST and some.steps % some.epoch == 0
+    for first in range(0, some.steps, some.epoch):
+        seen = []
+        for (chosen,), held in each[first : first + some.epoch]:
+            seen += np.asarray(chosen)[slice(None) if held is None else held].tolist()
+        assert sorted(seen) == list(range(count))
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_every_order_is_as_likely(count):
+    tries = 20_000
+    keys = jax.random.split(jax.random.key(1), tries)
+    found = np.asarray(jax.vmap(lambda key: batches.permutation(key, count))(keys))
+    kinds = list(itertools.permutations(range(count)))
+    times = np.array([(found == kind).all(axis=1).sum() for kind in kinds])
+    expected = tries / len(kinds)
+    freedom = max(1, len(kinds) - 1)
+    assert times.sum() == tries
+    assert ((times - expected) ** 2 / expected).sum() < freedom + 5 * np.sqrt(2 * freedom)
+
+
+def test_in_a_long_order_each_place_takes_every_number_alike():
+    count, tries = 1500, 2000
+    keys = jax.random.split(jax.random.key(2), tries)
+    found = np.asarray(jax.vmap(lambda key: batches.permutation(key, count))(keys))
+    assert (np.sort(found, axis=1) == np.arange(count)).all()
+    middle = (count - 1) / 2
+    deviation = np.sqrt((count**2 - 1) / 12 / tries)
+    assert np.abs(found.mean(axis=0) - middle).max() < 5 * deviation
+    # neighbours rise as often as they fall, however near their numbers are
+    rises = (np.diff(found, axis=1) > 0).mean()
+    assert abs(rises - 0.5) < 5 * np.sqrt(1 / 12 / (tries * count))
+
+
+TARGETS = [380.0, 200.0]
+
+
+def by_hand(objective, rate, steps, seed, number):
+    """Points and values of all examples, from plain loops over the same batches."""
+    key = jax.random.key(0)
+    for word in (0, seed, 0, number):
+        key = jax.random.fold_in(key, word)
+    key = jax.random.fold_in(key, 2)
+    some = Batches(objective.count, objective.batch_size)
+    rows, x = objective.rows(np.float64), jnp.array(objective.start())
+    slope = jax.jit(jax.grad(objective.value))
+    points = [x]
+    for step in range(steps):
+        epoch, place = divmod(step, some.epoch)
+        order = batches.permutation(jax.random.fold_in(key, epoch), some.count)
+        chosen = order[place * some.size : (place + 1) * some.size]
+        x = x - rate * slope(x, Examples(tuple(a[np.asarray(chosen)] for a in rows)))
+        points.append(x)
+    return np.stack(points)
+
+
+@pytest.mark.parametrize("size", [7, 25])
+def test_a_run_is_that_of_a_plain_loop(size):
+    found = gdexp.sweep(
+        {"linear_regression": {"batch_size": size, "noise": 1.0}},
+        grid={"learning_rate": [0.003, 0.01]},
+        replicates=2,
+        seed=5,
+        dtype="float64",
+        stop_max_steps=53,
+        stop_grad_tol=0,
+        stop_targets=TARGETS,
+    )
+    with jax.enable_x64(True):
+        objective = LinearRegression(batch_size=size, noise=1.0)
+        whole = jax.jit(objective)
+        interval = Batches(100, size).steps
+        for row in found.runs.to_pylist():
+            path = by_hand(objective, row["learning_rate"], 53, 5, row["run"])
+            looks = [*range(0, 53, interval), 53]
+            values = [float(whole(path[at])) for at in looks]
+            assert row["x"] == pytest.approx(path[-1], abs=1e-12)
+            assert row["f0"] == pytest.approx(values[0])
+            assert row["f"] == pytest.approx(values[-1])
+            assert row["f_best"] == pytest.approx(min(values))
+            assert row["evaluations"] == row["steps"] + 1 == 54
+            below = [[at for at, f in zip(looks, values, strict=True) if f <= t] for t in TARGETS]
+            assert row["steps_to_target"] == [next(iter(at), None) for at in below]
+    one, other = found.runs["x"].to_pylist()[:2]
+    assert one != other  # replicates draw batches of their own
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    """Runs that converge, diverge, and spend all their steps."""
+    return gdexp.sweep(
+        {"linear_regression": {"batch_size": 20}},
+        optimizer=["sgd", "adam"],
+        grid={"learning_rate": [0.001, 0.05, 0.3, 3.0]},
+        dtype="float64",
+        stop_max_steps=333,
+        stop_f_tol=1e-9,
+        stop_grad_tol=1e-6,
+    )
+
+
+def test_the_full_gradient_is_tested_at_stated_intervals(sweep):
+    rows = sweep.runs.to_pylist()
+    told = {row["reason"] for row in rows}
+    assert {"max_steps", "escaped"} <= told and told & {"grad_tol", "f_tol"}
+    for row in rows:
+        if row["outcome"] == "converged":
+            assert row["steps"] % 10 == 0  # an epoch takes 5 updates, and 8 are the least
+        if row["reason"] == "grad_tol":
+            assert row["grad_norm"] <= 1e-6
+
+
+def test_runs_replayed_alone_give_the_same_bits(sweep):
+    for replay in sweep.replay(*range(8)):
+        assert replay.same_bits
+        assert replay.step.tolist() == list(range(len(replay.step)))
+
+
+def test_a_sweep_of_more_runs_has_the_same_bits():
+    def ends(replicates, rates):
+        found = gdexp.sweep(
+            {"logistic_regression": {"batch_size": 32}},
+            grid={"learning_rate": rates},
+            replicates=replicates,
+            stop_max_steps=100,
+        )
+        return found.runs["x"].to_pylist()
+
+    few, many = ends(3, [0.1]), ends(3, [0.1, 0.2])
+    assert few == many[:3]
+
+
+def test_all_examples_in_a_batch_are_no_noise():
+    asked = {"stop_max_steps": 50, "grid": {"learning_rate": [0.01]}, "dtype": "float64"}
+    full = gdexp.sweep("linear_regression", **asked)
+    same = gdexp.sweep({"linear_regression": {"batch_size": 100}}, **asked)
+    assert same.runs.equals(full.runs)
+
+
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [(101, "there are: type up to 100, or null"), (0, "out of range"), (2.5, "whole number")],
+)
+def test_a_batch_that_cannot_be_is_refused(size, told):
+    with pytest.raises(gdexp.UsageError, match=told):
+        gdexp.sweep({"linear_regression": {"batch_size": size}})
