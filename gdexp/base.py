@@ -106,6 +106,8 @@ class Space:
     low: tuple[float, ...]  # [D]
     high: tuple[float, ...]  # [D]
     own: tuple[float, ...]  # [D] the customary starting point
+    blocks: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+    initialiser: str | None = None
 
     @property
     def dim(self) -> int:
@@ -126,6 +128,7 @@ class Objective:
     dim: ClassVar[int]  # a field `dim: int = 2` instead where any dimension works
     min_dim: ClassVar[int] = 1
     batch_size: ClassVar[int | None] = None  # a field where there are examples; None: all
+    initialiser: ClassVar[str | None] = None  # the start whose draws are customary, if there is one
     low: ClassVar[float | tuple[float, ...]] = -5.0  # the domain, per dimension or for all
     high: ClassVar[float | tuple[float, ...]] = 5.0
 
@@ -149,6 +152,10 @@ class Objective:
         """The value at `x` [D] for some of them, a `batches.Examples`."""
         return self(x)
 
+    def measures(self, x: Any) -> dict[str, Any]:
+        """What is told of a point [D] beside its value: of a model its accuracy, ..."""
+        return {}
+
     def start(self) -> tuple[float, ...]:  # [D]
         """The customary starting point."""
         raise NotImplementedError
@@ -156,6 +163,14 @@ class Objective:
     def stationary(self) -> tuple[Stationary, ...]:
         """The stationary points known in closed form or to full precision."""
         return ()
+
+    def blocks(self) -> dict[str, tuple[int, ...]]:
+        """The arrays that a point [D] is made of, one after the other: `layer1.W` -> its shape.
+
+        What stands before the dot is a block, which may have a learning rate of its own. A matrix
+        takes inputs to outputs: [inputs, outputs].
+        """
+        return {}
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -174,7 +189,8 @@ class Objective:
             else (float(bound),) * self.dim
             for bound in (self.low, self.high)
         )
-        return Space(low, high, tuple(float(v) for v in self.start()))
+        own = tuple(float(v) for v in self.start())
+        return Space(low, high, own, self.blocks(), self.initialiser)
 
 
 def numbers_of(card: Mapping[str, Any]) -> dict[str, float]:

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from gdexp import cache
+from gdexp import cache, lanczos
 from gdexp.base import Objective, Shape
 
 Array = jax.Array
@@ -27,6 +27,7 @@ ITERATIONS = 60  # of Newton's method at most: a factor of 2/3 each (x⁴) comes
 SETTLED = 1e-13  # a step of this part of 1 + ‖x‖ is rounding
 ROWS, BATCH = 64, 4096  # points computed together, at least and at most
 NUMBERS = 2**20  # of their Hessians, at most
+EXAMPLES = 2**17  # that the objective is evaluated for, for all of them
 GROWTH = 12  # iterations that tell how far a point is from a stationary one
 
 
@@ -41,7 +42,10 @@ class Look(NamedTuple):
 
 def of_objective(objective: Objective, names: Sequence[str]) -> Curvature:
     """The curvature of an objective, of whose numbers those called `names` [V] vary."""
-    return Curvature(lambda x, own: objective.with_numbers(dict(zip(names, own, strict=True)))(x))
+    return Curvature(
+        lambda x, own: objective.with_numbers(dict(zip(names, own, strict=True)))(x),
+        most=max(1, min(BATCH, EXAMPLES // max(1, objective.count))),
+    )
 
 
 class Curvature:
@@ -49,17 +53,19 @@ class Curvature:
 
     Args:
       function: in JAX operations, of a point and the numbers that differ from point to point.
+      most: how many points are computed together, at most.
     """
 
-    def __init__(self, function: Function):
+    def __init__(self, function: Function, most: int = BATCH):
         self._function = function
+        self._most, self._least = most, min(ROWS, most)
         self._compiled: dict[Any, Callable[..., Any]] = {}  # (function of one, shapes)
         self._compiling = threading.Lock()
 
     def prepare(self, dim: int, numbers: int) -> None:
         """Compiles what a few points need, in a thread of its own, while something else is done."""
         if dim <= DENSE:
-            shapes = _derivatives, (ROWS, dim), (ROWS, numbers)
+            shapes = _derivatives, (self._least, dim), (self._least, numbers)
             threading.Thread(target=self._program, args=shapes).start()
 
     def settle(self, x: np.ndarray, numbers: np.ndarray, reach: float = np.inf) -> Shape:
@@ -80,7 +86,7 @@ class Curvature:
             return Shape(x, *(np.empty((0, *more)) for more in ((), (count,), (), (), (2,))))
         with np.errstate(all="ignore"):  # what runs away is told by where it comes to
             dense = x.shape[1] <= DENSE
-            step = max(1, min(BATCH, NUMBERS // x.shape[1] ** (2 if dense else 1)))
+            step = max(1, min(self._most, NUMBERS // x.shape[1] ** (2 if dense else 1)))
             parts = (slice(first, first + step) for first in range(0, len(x), step))
             some = self._by_matrices if dense else self._by_products
             each = [some(x[part], numbers[part], reach) for part in parts]
@@ -90,15 +96,17 @@ class Curvature:
         """The eigenvalues [N, E] of the Hessian at each of `x` [N, D], rising: all, or above DENSE
         dimensions the least and the largest."""
         if x.shape[1] <= DENSE:
-            return np.concatenate([self._look(*part).eigenvalues for part in _batches(x, numbers)])
+            return np.concatenate(
+                [self._look(*part).eigenvalues for part in self._parts(x, numbers)]
+            )
         with jax.enable_x64(True):
             return np.stack(
-                [_extremes(self._hessian(*one)) for one in zip(x, numbers, strict=True)]
+                [lanczos.extremes(self._hessian(*one)) for one in zip(x, numbers, strict=True)]
             )
 
     def along_gradient(self, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
         """The curvature [N] along the gradient at each of `x` [N, D]; NaN where that is zero."""
-        each = [self._called(_along_gradient, *part) for part in _batches(x, numbers)]
+        each = [self._called(_along_gradient, *part) for part in self._parts(x, numbers)]
         return np.concatenate(each)
 
     def steepest(self, x: np.ndarray, numbers: np.ndarray) -> np.ndarray:
@@ -107,7 +115,15 @@ class Curvature:
             _, _, hessian = self._called(_derivatives, x, numbers)
             return np.linalg.eigh(hessian)[1][:, :, -1]
         with jax.enable_x64(True):
-            return np.stack([_top(self._hessian(*one)) for one in zip(x, numbers, strict=True)])
+            return np.stack(
+                [lanczos.top(self._hessian(*one)) for one in zip(x, numbers, strict=True)]
+            )
+
+    def _parts(self, *columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """Columns [N, ...], as many rows at a time as may be."""
+        for first in range(0, len(columns[0]), self._most):
+            rows = slice(first, first + self._most)
+            yield tuple(np.asarray(column[rows], np.float64) for column in columns)
 
     def _hessian(self, x: np.ndarray, numbers: np.ndarray) -> Any:
         """The Hessian at one point [D], as something that multiplies vectors."""
@@ -156,7 +172,9 @@ class Curvature:
     def _called(self, one: Callable[..., Any], *columns: np.ndarray) -> Any:
         """The results of `one` for N points, from columns [N, ...]."""
         count = len(columns[0])
-        rows = max(ROWS, 1 << (count - 1).bit_length())  # few sizes, so that few are compiled
+        rows = max(
+            self._least, 1 << (count - 1).bit_length()
+        )  # few sizes, so that few are compiled
         filled = [np.concatenate([a, a[:1].repeat(rows - count, 0)]) for a in columns]
         program = self._program(one, *(a.shape for a in filled))
         with jax.enable_x64(True):
@@ -219,8 +237,8 @@ class Curvature:
                 break
             end, count = end + last, count + 1
             last = step(end)
-        begun = _extremes(hessian(x))
-        values = _extremes(hessian(end)) if count else begun
+        begun = lanczos.extremes(hessian(x))
+        values = lanczos.extremes(hessian(end)) if count else begun
         norms = [np.linalg.norm(gradient(at, numbers)) for at in (x, end)]
         scale = np.abs([values, begun]).max()
         f = float(value(end, numbers))
@@ -240,12 +258,6 @@ def _along_gradient(function: Function, x: Array, numbers: Array) -> Array:
     """gᵀHg / gᵀg for the gradient g at one point."""
     gradient = jax.grad(function)(x, numbers)
     return gradient @ _product(function, x, numbers, gradient) / (gradient @ gradient)
-
-
-def _batches(*columns: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """Columns [N, ...], at most BATCH rows at a time."""
-    for first in range(0, len(columns[0]), BATCH):
-        yield tuple(np.asarray(column[first : first + BATCH], np.float64) for column in columns)
 
 
 def _product(function: Function, x: Array, numbers: Array, vector: Array) -> Array:
@@ -277,22 +289,3 @@ def _beginnings(function: Function, x: Array, numbers: Array) -> tuple[Array, Ar
     begun = (jnp.zeros_like(x), -gradient, down, down)
     step = jax.lax.fori_loop(0, GROWTH, iterate, begun)[0]
     return value, norm, jnp.linalg.norm(step)
-
-
-def _top(hessian: Any) -> np.ndarray:
-    """The eigenvector [D] of the largest eigenvalue, by Lanczos."""
-    from scipy.sparse.linalg import eigsh
-
-    start = np.random.default_rng(0).normal(size=hessian.shape[0])  # the same each time
-    return eigsh(hessian, k=1, which="LA", v0=start)[1][:, 0]
-
-
-def _extremes(hessian: Any) -> np.ndarray:
-    """The least and the largest eigenvalue [2], by Lanczos; NaN where it does not converge."""
-    from scipy.sparse.linalg import ArpackError, eigsh
-
-    start = np.random.default_rng(0).normal(size=hessian.shape[0])  # the same each time
-    try:
-        return np.sort(eigsh(hessian, k=2, which="BE", v0=start, return_eigenvectors=False))
-    except (ArpackError, ValueError):
-        return np.full(2, np.nan)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from gdexp import measures
 from gdexp.analysis import minima
 from gdexp.analysis.counts import OUTCOMES, places
 from gdexp.analysis.minima import KINDS, Catalogue, Ends, Kind
@@ -24,7 +25,7 @@ NEEDED = ("x", "outcome")  # columns without which nothing can be told
 CONVERGED, LOST = (OUTCOMES.index(o) for o in (Outcome.CONVERGED, Outcome.DIVERGED))
 UNRESOLVED = KINDS.index(Kind.UNRESOLVED)
 
-LABELS = pa.schema([("run", pa.int64()), ("kind", NAME), ("minimum_id", pa.int32())])
+LABELS = {"run": pa.int64(), "kind": NAME, "minimum_id": pa.int32()}
 REALS = pa.list_(pa.field("element", pa.float64()))
 POINT = {  # columns of minima.parquet that tell of a point
     "x": REALS,
@@ -106,6 +107,8 @@ class _Objective:
         self.tolerance = TOLERANCE * float(width)
         self.curvature = of_objective(group.objective, names)
         self.settings: dict[tuple[float, ...], Setting] = {}
+        self.objective, self.varied = group.objective, names
+        self.measures = measures.names(group.objective)
 
     @property
     def columns(self) -> list[str]:
@@ -181,6 +184,8 @@ def _parts(results: Results) -> Iterator[Part]:
 
 def _labelled(results: Results, objectives: Mapping[str, _Objective]) -> Iterator[pa.Table]:
     """The labels of each part."""
+    names = list(dict.fromkeys(name for mine in objectives.values() for name in mine.measures))
+    schema = pa.schema(list((LABELS | dict.fromkeys(names, pa.float64())).items()))
     for part in _parts(results):
         mine = objectives[part.group.objective_name]
         kind, number = np.full(len(part.runs), UNRESOLVED), np.full(len(part.runs), -1)
@@ -195,14 +200,16 @@ def _labelled(results: Results, objectives: Mapping[str, _Objective]) -> Iterato
                 here = found >= 0
                 kind[rows[here]] = setting.catalogue.kind[found[here]]
                 number[rows[here]] = setting.first + found[here]
-        names = pa.array(list(map(str, KINDS)), pa.string())
+        kinds = pa.array(list(map(str, KINDS)), pa.string())
+        measured = measures.at(mine.objective, mine.varied, part.x, part.own)
         yield pa.table(
             {
                 "run": part.runs,
-                "kind": pa.DictionaryArray.from_arrays(kind.astype(np.int32), names),
+                "kind": pa.DictionaryArray.from_arrays(kind.astype(np.int32), kinds),
                 "minimum_id": pa.array(number.astype(np.int32), mask=number < 0),
-            },
-            LABELS,
+            }
+            | {n: measured.get(n, pa.nulls(len(part.runs), pa.float64())) for n in names},
+            schema,
         )
 
 

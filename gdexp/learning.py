@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import jax.numpy as jnp
@@ -42,6 +45,14 @@ class Learning(Objective):
         """The loss of each example [n] at `x` [D]."""
         raise NotImplementedError
 
+    def held_out_arrays(self) -> tuple[np.ndarray, ...]:
+        """`arrays` of examples that are not learned from; () if there are none."""
+        return ()
+
+    def hits(self, x: Any, *rows: Any) -> Any:
+        """Whether each example [n] is told right at `x` [D]; None where there is no such thing."""
+        return None
+
     def penalty(self, x: Any) -> Any:
         """What is added at `x` [D], whatever the examples."""
         return 0.0
@@ -50,11 +61,43 @@ class Learning(Objective):
         """The value at `x` [D] for some examples."""
         return jnp.mean(self.losses(x, *examples.rows), where=examples.held) + self.penalty(x)
 
+    def measures(self, x: Any) -> dict[str, Any]:
+        """What is told of a point [D] beside its value: `accuracy`, by the examples learned from,
+        and `held_out_loss` and `held_out_accuracy`, as far as there are such things."""
+        found = {}
+        for name, arrays in (("", self.arrays()), ("held_out_", self.held_out_arrays())):
+            rows = _typed(arrays, x.dtype)
+            if name and rows and len(rows[0]):
+                found["held_out_loss"] = jnp.mean(self.losses(x, *rows))
+            if rows and len(rows[0]) and (hits := self.hits(x, *rows)) is not None:
+                found[f"{name}accuracy"] = jnp.mean(hits, dtype=x.dtype)
+        return found
+
     def rows(self, dtype: Any) -> tuple[np.ndarray, ...]:
         """`arrays` with their real numbers as `dtype`."""
-        return tuple(
-            array.astype(dtype) if array.dtype.kind == "f" else array for array in self.arrays()
-        )
+        return _typed(self.arrays(), dtype)
+
+    def digest(self) -> str:
+        """The sha256 of all examples, learned from and held out."""
+        found = hashlib.sha256()
+        for array in (*self.arrays(), *self.held_out_arrays()):
+            found.update(f"{array.dtype.str}{array.shape}".encode())
+            found.update(np.ascontiguousarray(array).tobytes())
+        return found.hexdigest()
 
     def __call__(self, x: Any) -> Any:
         return self.value(x, Examples(tuple(map(jnp.asarray, self.rows(x.dtype)))))
+
+
+def split(x: Any, blocks: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """The arrays that a point [D] is made of, one after the other."""
+    found, first = {}, 0
+    for name, shape in blocks.items():
+        size = math.prod(shape)
+        found[name] = x[first : first + size].reshape(shape)
+        first += size
+    return found
+
+
+def _typed(arrays: tuple[np.ndarray, ...], dtype: Any) -> tuple[np.ndarray, ...]:
+    return tuple(a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays)

@@ -23,9 +23,10 @@ def begin(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str, An
         for name, card in experiment.config["objective"].items()
         if card and card.get("path")
     }
+    data = {name: o.digest() for name, o in experiment.objectives.items() if o.count}
     return {
         "format": 1,
-        "identity": identity(experiment.config, grid, code),
+        "identity": identity(experiment.config, grid, code | data),
         **environment.describe(engine.device),
         "plugins": environment.plugins(experiment.objectives),
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -39,6 +40,7 @@ def begin(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str, An
         "matmul_precision": "highest",
         "grid": grid,  # KEY -> little-endian float64, base64
         "code_sha256": code,
+        "data_sha256": data,  # of the examples that objectives learn from
         "programs": [],
         "tiles": [],
         "timings": {},

@@ -279,7 +279,7 @@ def _group(
         draws={k: (varies(k), d) for k, d in experiment.draw.items() if varies(k)},
         start=experiment.start,
         space=space,
-        starts=experiment.start.count(space.dim),
+        starts=experiment.start.count(space),
         replicates=experiment.replicates,
         seed=experiment.seed,
     )

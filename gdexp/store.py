@@ -43,7 +43,8 @@ GROUP_SHAPE = {
 MANIFEST_SHAPE = {
     **{"identity": str, "complete": bool, "runs": int, "dtype": str, "grid": {"*": str}},
     **{"versions": {"*": str}, "device": {"platform": str, "kind": str}, "machine": str},
-    **{"xla_flags": str, "cpu_features": [str], "code_sha256": {"*": str}, "groups": [GROUP_SHAPE]},
+    **{"xla_flags": str, "cpu_features": [str], "groups": [GROUP_SHAPE]},
+    **{"code_sha256": {"*": str}, "data_sha256": {"*": str}},
     "programs": [{"group": int, "lanes": int, "sha256": str}],
     "tiles": [{"part": int, "first": int, "count": int, "sha256": str}],
 }

@@ -86,7 +86,10 @@ def test_saved_configs(whole, tmp_path, count):
         config = spoilt(chance.choice(known), chance)
         (folder / "config.yaml").write_text(yaml.safe_dump(config, allow_unicode=True))
         manifest = json.loads((folder / "manifest.json").read_text())
-        manifest |= {"grid": {}, "identity": identity(config, {}, manifest["code_sha256"])}
+        manifest |= {
+            "grid": {},
+            "identity": identity(config, {}, manifest["code_sha256"] | manifest["data_sha256"]),
+        }
         (folder / "manifest.json").write_text(json.dumps(manifest))
         try:
             found = gdexp.load(folder)

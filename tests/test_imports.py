@@ -25,7 +25,8 @@ LAW = {
     "gradients": "base",
     "batches": "",
     "learning": "base batches",
-    "objectives": "base learning",
+    "data": "base",
+    "objectives": "base learning data",
     "optimizers": "base",
     "starts": "base random",
     "formula": "base",
@@ -55,7 +56,9 @@ LAW = {
     "store": "base untrusted",
     "frames": "base",
     "analysis": "base experiment plan frames",
-    "curvature": "base cache",
+    "lanczos": "",
+    "curvature": "base cache lanczos",
+    "measures": "base cache",
     "config": "base environment schedules gradients starts function experiment frames",
     "followup": "base random experiment plan starts paths engine curvature analysis",
     "shelf": "base store",
@@ -64,9 +67,9 @@ LAW = {
     "manifest": "environment function experiment plan program engine",
     "verify": "base environment plan engine columns store results",
     "commits": "environment plan columns store results verify",
-    "labels": "base experiment plan columns analysis curvature results",
+    "labels": "base experiment plan columns analysis curvature measures results",
     "sinks": "base experiment plan store results",
-    "metrics": "base experiment plan program analysis curvature",
+    "metrics": "base experiment plan program analysis curvature measures",
     "extending": "base optimizers experiment plan program stream engine columns commits verify "
     "config results",
     "job": "base experiment plan memory engine columns store analysis metrics followup manifest "
@@ -89,9 +92,9 @@ OUTSIDE = {
     "plotly": "sinks",
     "jax": "batches learning objectives optimizers schedules gradients formula function progress "
     "descent stopping cycles flat soa tables trig backend refill lanes program logs stream paths "
-    "cache devices engine curvature slopes",
+    "cache devices engine curvature measures slopes",
     "optax": "optimizers descent tables",
-    "pyarrow": "columns store shelf frames followup answers verify extending typeset commits "
+    "pyarrow": "data columns store shelf frames followup answers verify extending typeset commits "
     "commands.gradients "
     "labels results sinks._wandb",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
@@ -100,7 +103,7 @@ OUTSIDE = {
 # What batches or compiles -> who may say it: of descents lanes, by means of soa, and engine.
 TRANSFORMS = {
     "vmap": "lanes soa.batch curvature",
-    "jit": "engine curvature slopes",
+    "jit": "engine curvature measures slopes",
     "pmap": "",
     "shard_map": "",
 }

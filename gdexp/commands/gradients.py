@@ -34,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
         asked["start"] = tree.choose("start", "uniform") | {"num": num}
     experiment = check.experiment(asked, tree.defaults())
     [objective] = experiment.objectives.values()
-    count = experiment.start.count(objective.dim)
+    count = experiment.start.count(objective.space())
     points = experiment.start.at(np.arange(count), objective.space(), experiment.seed)
     written = _written(words["written"], objective) if "written" in words else None
     found = slopes.compare(objective, points, written)

@@ -110,6 +110,8 @@ def _drop_leftovers(plain: dict[str, Any], typed: Collection[str]) -> None:
             for key in set(plain[group]) - {"name", *catalogue.card(group, name)}:
                 if f"{group}.{key}" not in typed:
                     del plain[group][key]
+    if plain["start"].get("name") == "own" and "start" in typed and "start.num" not in typed:
+        plain["start"] |= catalogue.card("start", "own")  # one, whatever other samplers draw
     for group in ("objective", "optimizer"):
         for name, card in list((plain[group] or {}).items()):
             known = name in catalogue.choices(group) and isinstance(card, Mapping)

@@ -47,9 +47,9 @@ def card(group: str, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
     default = catalogue.card(group, catalogue.pick(group, name))
     _known_keys(group, name, given, default)
     prefix = f"{group}.{name}" if group in ("objective", "optimizer") else group
-    optional = catalogue.whole_or_null(group, name)
+    types = catalogue.types(group, name)
     return {
-        key: _typed(f"{prefix}.{key}", given.get(key, value), value, key in optional)
+        key: _typed(f"{prefix}.{key}", given.get(key, value), value, types.get(key))
         for key, value in default.items()
     }
 
@@ -129,9 +129,11 @@ def _known_keys(group: str, name: str, given: Mapping[str, Any], default: Mappin
             )
 
 
-def _typed(key: str, value: Any, default: Any, is_whole: bool) -> Any:
-    if is_whole:
+def _typed(key: str, value: Any, default: Any, kind: str | None) -> Any:
+    if kind == "int | None":
         return None if value is None else whole(key, value, low=1)
+    if kind == "str | None":
+        return None if value is None else str(value)
     if isinstance(default, bool):
         return flag(key, value)
     if isinstance(default, int):

@@ -127,12 +127,12 @@ def card(group: str, name: str) -> dict[str, Any]:
     return {key: value for key, value in node.items() if key != "name"}
 
 
-def whole_or_null(group: str, name: str) -> set[str]:
-    """The keys of a card whose value is a whole number or null."""
-    if group == "optimizer" or (group, name) not in cards() or name in USER_CARDS:
-        return set()
+def types(group: str, name: str) -> dict[str, str]:
+    """The types of a card's values, as they are written, where it is a class."""
+    if group == "optimizer" or (group == "objective" and name in USER_CARDS):
+        return {}
     cls = objectives()[name] if group == "objective" else kinds(group)[name]
-    return {field.name for field in dataclasses.fields(cls) if str(field.type) == "int | None"}
+    return {field.name: str(field.type) for field in dataclasses.fields(cls)}
 
 
 def holders(group: str, key: str) -> list[str]:

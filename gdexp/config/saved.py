@@ -37,13 +37,17 @@ def experiment(
     if [*grid] != [*found.grid]:
         raise UsageError("config.yaml and manifest.json name other axes: they are not of one sweep")
     refuse_changed(config, manifest)
+    for name, objective in found.objectives.items():
+        if objective.count and objective.digest() != manifest["data_sha256"].get(name):
+            raise UsageError(f"the data of {name} have changed since the sweep: run it again")
     # the values that it had, and not what its formulas give on this machine
     return dataclasses.replace(found, grid=grid)
 
 
 def refuse_changed(config: Mapping[str, Any], manifest: Mapping[str, Any]) -> None:
     """Raises UsageError if a config is not the one that a sweep began with."""
-    asked = identity(config, manifest["grid"], manifest["code_sha256"])
+    inputs = manifest["code_sha256"] | manifest["data_sha256"]
+    asked = identity(config, manifest["grid"], inputs)
     if asked != manifest["identity"]:
         raise UsageError(
             "config.yaml has been changed since the sweep began: put it back, or run it as a sweep "

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 
+from gdexp import measures
 from gdexp.base import Path
 from gdexp.curvature import Curvature, of_objective
 from gdexp.experiment import Experiment
@@ -37,6 +38,7 @@ class Walk:
         self.numbers = held | dict(zip(group.varied, own[0], strict=True))
         places = [i for i, (room, _) in enumerate(group.varied) if room == "objective"]
         self.own = own[:, places].repeat(len(self.x), 0)
+        self._varied = [group.varied[i][1] for i in places]
         self.experiment, self.group, self.curvature = experiment, group, curvature
 
     @functools.cached_property
@@ -44,6 +46,14 @@ class Walk:
         """Of the Hessian [K, E], rising: all, or the least and the largest."""
         found = self.curvature.eigenvalues(self.x, self.own)
         return np.sort(self.experiment.sign * found, axis=1)
+
+    @functools.cached_property
+    def _measures(self) -> dict[str, np.ndarray]:
+        return measures.at(self.group.objective, self._varied, self.x, self.own)
+
+    def measured(self, name: str) -> np.ndarray:
+        """What the objective measures [K]; NaN where it has no such measure."""
+        return self._measures.get(name, np.full(len(self.x), np.nan))
 
 
 def metric(name: str) -> Callable[[Walk], np.ndarray]:

@@ -26,6 +26,9 @@ class LinearMap(Objective):
         vector, target = (jnp.asarray(known, x.dtype) for known in (VECTOR, TARGET))
         return jnp.mean((vector @ x.reshape(4, 4) - target) ** 2)
 
+    def blocks(self):
+        return {"W": (4, 4)}
+
     def start(self):
         return ROW * 4
 

@@ -42,6 +42,9 @@ class LinearRegression(Learning):
         w, b = point
         return (w * x + b - (self.slope * x + self.intercept + self.noise * error)) ** 2
 
+    def blocks(self):
+        return {"w": (1, 1), "b": (1,)}
+
     def start(self):
         return (0.0, 0.0)
 

@@ -39,8 +39,14 @@ class LogisticRegression(Learning):
     def losses(self, x, row):
         return jax.nn.softplus(-(row @ x))
 
+    def hits(self, x, row):
+        return row @ x > 0
+
     def penalty(self, x):
         return self.l2 / 2 * jnp.sum(x[:2] ** 2)
+
+    def blocks(self):
+        return {"w": (2, 1), "b": (1,)}
 
     def start(self):
         return (0.0, 0.0, 0.0)

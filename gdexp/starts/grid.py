@@ -17,8 +17,8 @@ class Grid(BoxStart):
 
     num: int = 16
 
-    def count(self, dim):
-        return self.num**dim
+    def count(self, space):
+        return self.num**space.dim
 
     def axes(self, space):
         centres = (np.arange(self.num) + 0.5) / self.num

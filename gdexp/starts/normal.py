@@ -15,7 +15,7 @@ class Normal(Start):
     mean: float = 0.0
     std: float = 1.0
 
-    def count(self, dim):
+    def count(self, space):
         return self.num
 
     def at(self, index, space, seed):

@@ -29,7 +29,7 @@ class Plane(Start):
     low: Any = None  # a number for both axes, or one for each
     high: Any = None
 
-    def count(self, dim):
+    def count(self, space):
         return self.num**2
 
     def axes(self, space):

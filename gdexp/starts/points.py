@@ -18,7 +18,7 @@ class Points(Start):
 
     points: Any = None  # [N, D]
 
-    def count(self, dim):
+    def count(self, space):
         return len(self.points)
 
     def at(self, index, space, seed):

@@ -127,7 +127,7 @@ def test_a_right_value_is_taken(key, value, read):
         ("optimizer.sgd.learning_rate", None, "optimizer.sgd.learning_rate=null is not a number"),
         ("objective", {}, "no objective is selected"),
         ("objective.paraboloid.a", 1, "paraboloid has no number 'a' .it has none"),
-        ("start.num", 5, "start own has no number 'num' .it has none"),
+        ("start.num", 5, "one customary start; type start=uniform start.num=5"),
         ("start.name", "unifrm", "there is no start 'unifrm': did you mean uniform?"),
         ("schedule.name", None, "there is no schedule 'None'"),
         ("grid.lerning_rate", [0.1], "did you mean learning_rate?"),

@@ -17,7 +17,10 @@ def test_the_default_is_the_lesson():
     found = tree.defaults()
     assert list(found["objective"]) == ["paraboloid"]
     assert list(found["optimizer"]) == ["sgd"]
-    assert (found["schedule"], found["start"]) == ({"name": "constant"}, {"name": "own"})
+    assert (found["schedule"], found["start"]) == (
+        {"name": "constant"},
+        {"name": "own", "num": 1},
+    )
 
 
 @pytest.mark.parametrize(

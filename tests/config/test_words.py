@@ -205,7 +205,10 @@ NO_KEY = "Could not override '{0}'.\nTo append to your config use +{0}=1"
         ("optimizer.adam.beta1", "adam has no 'beta1' (it has learning_rate, b1"),
         ("optimizer.learning_rate", "type optimizer.sgd.learning_rate=VALUE"),
         ("objective.paraboloid.a", "paraboloid has no 'a' (it has no numbers)"),
-        ("start.num", "start.num goes with start=grid|lhs|normal|plane|sobol|uniform"),
+        (
+            "start.num",
+            "start.num goes with start=glorot|grid|he|lhs|normal|own|plane|sobol|uniform",
+        ),
         ("start.nun", "did you mean start.num?"),
         ("schedule.decay_steps", "schedule.decay_steps goes with schedule=cosine"),
     ],

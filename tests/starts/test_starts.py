@@ -10,7 +10,9 @@ from scipy.stats import qmc
 from gdexp.base import Space, UsageError, card_of, discover
 from gdexp.objectives.six_hump_camel import SixHumpCamel
 from gdexp.starts import BoxStart, Start
+from gdexp.starts.glorot import Glorot
 from gdexp.starts.grid import Grid
+from gdexp.starts.he import He
 from gdexp.starts.lhs import Lhs
 from gdexp.starts.normal import Normal
 from gdexp.starts.own import Own
@@ -20,7 +22,7 @@ from gdexp.starts.uniform import Uniform
 
 KINDS = discover("gdexp.starts", Start)
 BOXED = {name: kind for name, kind in KINDS.items() if issubclass(kind, BoxStart)}
-SQUARE = Space((-5.0, -5.0), (5.0, 5.0), (3.0, 3.0))
+SQUARE = Space((-5.0, -5.0), (5.0, 5.0), (3.0, 3.0), {"W": (1, 2)})  # a matrix of two numbers
 CAMEL = SixHumpCamel().space()  # [-3, 3] × [-2, 2]
 
 
@@ -35,7 +37,7 @@ def sampler(kind):
 
 
 def all_of(start, space, seed=0):
-    return start.at(np.arange(start.count(space.dim)), space, seed)
+    return start.at(np.arange(start.count(space)), space, seed)
 
 
 # -- what every sampler keeps ------------------------------------------------------------------
@@ -45,7 +47,7 @@ def all_of(start, space, seed=0):
 @given(data=st.data(), seed=st.integers(0, 2**63 - 1))
 def test_a_point_depends_on_its_own_index_alone(name, data, seed):
     start = sampler(KINDS[name])
-    count = start.count(2)
+    count = start.count(SQUARE)
     points = start.at(np.arange(count), SQUARE, seed)
     assert points.shape == (count, 2)
     assert points.dtype == np.float64
@@ -173,7 +175,7 @@ def test_a_grid_begins_at_cell_centres_the_last_coordinate_fastest(num, space, e
 
 
 def test_a_grid_has_its_number_of_cells_in_every_dimension():
-    assert [Grid(num=16).count(dim) for dim in (1, 2, 3)] == [16, 256, 4096]
+    assert [Grid(num=16).count(cube(dim)) for dim in (1, 2, 3)] == [16, 256, 4096]
 
 
 def test_own_is_the_objectives_customary_start():
@@ -216,3 +218,49 @@ def test_a_sampler_that_cannot_serve_an_objective_is_refused(start, told):
 @pytest.mark.parametrize("name", KINDS)
 def test_every_sampler_serves_a_square_as_it_comes(name):
     sampler(KINDS[name]).check(SQUARE)
+
+
+LAYERS = Space(
+    (-1.0,) * 5310,
+    (1.0,) * 5310,
+    (0.0,) * 5310,
+    {"one.W": (100, 50), "one.b": (50,), "two.W": (50, 5), "two.b": (10,)},
+    "he",
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "variances"),
+    [(Glorot, (2 / 150, 2 / 55)), (He, (2 / 100, 2 / 50))],
+)
+@pytest.mark.parametrize("distribution", ["normal", "uniform"])
+def test_an_initialiser_gives_matrices_their_variance_and_leaves_the_rest_zero(
+    kind, variances, distribution
+):
+    points = all_of(kind(num=40, distribution=distribution), LAYERS)
+    matrices = points[:, :5000], points[:, 5050:5300]
+    for matrix, variance in zip(matrices, variances, strict=True):
+        count = matrix.size
+        assert abs(matrix.mean()) < 5 * np.sqrt(variance / count)
+        assert matrix.var() == pytest.approx(variance, rel=5 * np.sqrt(2 / count))
+        limit = np.sqrt(3 * variance)  # of a uniform distribution
+        assert (np.abs(matrix).max() <= limit) == (distribution == "uniform")
+    assert not points[:, 5000:5050].any() and not points[:, 5300:].any()
+    assert len(np.unique(points[:, 0])) == 40
+
+
+def test_own_draws_from_the_initialiser_of_a_model():
+    assert (all_of(Own(num=3), LAYERS, 7) == all_of(He(num=3), LAYERS, 7)).all()
+
+
+@pytest.mark.parametrize(
+    ("start", "told"),
+    [
+        (Own(num=2), "type start=uniform start.num=2"),
+        (Glorot(), "start=glorot draws the matrices of a learning problem"),
+        (He(distribution="cauchy"), "is not one of uniform, normal"),
+    ],
+)
+def test_a_draw_that_cannot_be_is_refused(start, told):
+    with pytest.raises(UsageError, match=told):
+        start.check(CAMEL)
