@@ -13,6 +13,7 @@ import dataclasses
 import difflib
 import enum
 import importlib
+import math
 import pkgutil
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, NamedTuple
@@ -113,6 +114,16 @@ class Space:
     def dim(self) -> int:
         return len(self.own)
 
+    def spans(self) -> dict[str, slice]:
+        """Where in a point each block lies."""
+        found: dict[str, slice] = {}
+        end = 0
+        for name, shape in self.blocks.items():
+            block, first = name.partition(".")[0], end
+            end += math.prod(shape)
+            found[block] = slice(found[block].start if block in found else first, end)
+        return found
+
 
 @dataclasses.dataclass(frozen=True)
 class Objective:
@@ -167,8 +178,8 @@ class Objective:
     def blocks(self) -> dict[str, tuple[int, ...]]:
         """The arrays that a point [D] is made of, one after the other: `layer1.W` -> its shape.
 
-        What stands before the dot is a block, which may have a learning rate of its own. A matrix
-        takes inputs to outputs: [inputs, outputs].
+        What stands before a dot is a block, whose arrays lie together and which may have a learning
+        rate of its own. A matrix takes inputs to outputs: [inputs, outputs].
         """
         return {}
 

@@ -25,7 +25,8 @@ TILE_BYTES = 2**24  # of starting points and numbers of one tile, in float64
 TILE_RUNS = 65_536
 
 Number = tuple[str, str]  # (room, name)
-LEARNING_RATE: Number = ("optimizer", "learning_rate")
+RATE = "learning_rate"
+LEARNING_RATE: Number = ("optimizer", RATE)
 NOISE: Number = ("gradient", "noise")
 
 
@@ -258,14 +259,18 @@ def _group(
         held |= {(room, k): v for k, v in card.numbers.items()}
         owners[room] = card.name
 
+    space = objective.space()
+
     def varies(key: str) -> Number | None:
         owner, _, last = key.rpartition(".")
         for room, what in held:
-            if what == last and owner in ("", owners[room]):
+            if what == last and owner in ("", owners.get(room)):
                 return (room, what)
-        return None
+        return ("block", owner) if (last, owner in space.spans()) == (RATE, True) else None
 
-    space = objective.space()
+    rate = optimizer.numbers.get(RATE, math.nan)
+    blocks = {varies(key) for key in (*experiment.grid, *experiment.draw)} - {None, *held}
+    held |= dict.fromkeys(sorted(blocks), rate)
     return Group(
         index=index,
         first=first,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -37,21 +38,31 @@ def problem(group: Group, sign: float) -> Problem:
         objective = group.objective.with_numbers(held(numbers, "objective"))
         return sign * objective.value(x, examples)
 
-    def optimizer(numbers, key):
+    def made(numbers, key, span=slice(None), **rate):
         return optimizers.build(
             group.optimizer.name,
             group.optimizer.structure,
-            held(numbers, "optimizer"),
+            held(numbers, "optimizer") | rate,
             key=key,
-            box=(group.space.low, group.space.high),
+            box=(group.space.low[span], group.space.high[span]),
             schedule=_schedule(group.singles["schedule"], held(numbers, "schedule")),
         )
+
+    def optimizer(numbers, key):
+        if not (rates := held(numbers, "block")):
+            return made(numbers, key)
+        spans, each = group.space.spans(), {}
+        for i, (block, span) in enumerate(spans.items()):
+            own = {"learning_rate": rates[block]} if block in rates else {}
+            each[block] = made(numbers, jax.random.fold_in(key, i), span, **own)
+        return optimizers.by_blocks(each, spans)
 
     def evaluations(state):
         return optimizers.evaluations(group.optimizer.name, group.space.dim, state)
 
     def rate(numbers):
-        return held(numbers, "optimizer").get("learning_rate", 1.0)
+        rates = [held(numbers, "optimizer").get("learning_rate", 1.0)]
+        return functools.reduce(jnp.maximum, map(jnp.abs, held(numbers, "block").values()), *rates)
 
     def factor(numbers, count):
         return _schedule(group.singles["schedule"], held(numbers, "schedule"))(count)

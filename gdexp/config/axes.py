@@ -78,10 +78,17 @@ def check_owners(
         owners[name] = ("optimizer", varies)
     for group, card in singles.items():
         owners[card.name] = (group, tuple(card.numbers))
+    if all("learning_rate" in card for card in optimizers.values()):  # then blocks have it, too
+        blocks = {block for o in objectives.values() for block in o.space().spans()}
+        owners = dict.fromkeys(blocks, ("block", ("learning_rate",))) | owners
     taken: dict[tuple[str, str], str] = {}
     for key in keys:
         name, _, last = key.rpartition(".")
-        having = {n: kind for n, (kind, ks) in owners.items() if last in ks and name in ("", n)}
+        having = {
+            n: kind
+            for n, (kind, ks) in owners.items()
+            if last in ks and (name == n or (not name and kind != "block"))
+        }
         if not having:
             raise UsageError(_unowned(key, name, last, owners, objectives, optimizers))
         if len(set(having.values())) > 1:

@@ -51,6 +51,8 @@ def find(
     axis = group.rate_axis
     if LEARNING_RATE not in group.names:
         return [], 0, ["it has no learning rate"]
+    if any(room == "block" for room, _ in group.names):
+        return [], 0, ["its blocks have learning rates of their own"]
     if axis is not None and len(group.axes[axis].keys) > 1:
         return [], 0, ["its learning rate advances together with other numbers"]
     found = _Finder(experiment, group, precision)

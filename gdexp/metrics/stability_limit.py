@@ -12,7 +12,8 @@ def stability_limit(walk: Walk) -> np.ndarray:
     card, schedule = walk.group.optimizer, walk.group.singles["schedule"]
     law = stability.law(card.name, card.structure, card.numbers)
     momentum = walk.numbers.get(("optimizer", "momentum"), 0.0)
-    if law is None or not 0 <= momentum < 1:
+    many = any(room == "block" for room, _ in walk.numbers)
+    if law is None or many or not 0 <= momentum < 1:
         return np.full(len(walk.x), np.nan)
     held = {name: walk.numbers["schedule", name] for name in schedule.numbers}
     rate = walk.numbers[LEARNING_RATE] * program.factors(schedule, held, walk.step)

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 import optax.contrib
 
@@ -121,6 +122,43 @@ def build(
     if "box" in parameters:
         arguments["box"] = box
     return optax.with_extra_args_support(make(**arguments))
+
+
+def by_blocks(
+    each: Mapping[str, optax.GradientTransformationExtraArgs], spans: Mapping[str, slice]
+) -> optax.GradientTransformationExtraArgs:
+    """An optimizer of its own for each block of a point.
+
+    Args:
+        each: by the names of the blocks.
+        spans: where in a point [D] each lies, one after the other.
+
+    Raises:
+        UsageError: when used, if they evaluate the objective by themselves.
+    """
+
+    def value_fn(_):
+        raise UsageError(
+            "a learning rate for each block is not for optimizers that evaluate the objective by "
+            "themselves: leave out grid.BLOCK.learning_rate"
+        )
+
+    def init(x):
+        states = {block: each[block].init(x[span]) for block, span in spans.items()}
+        if optax.tree.get_all_with_path(states, "num_linesearch_steps"):
+            value_fn(x)
+        return states
+
+    def update(gradient, state, x, *, value, **_):
+        updates, new = [], {}
+        for block, span in spans.items():
+            own = gradient[span]
+            more = {"value": value, "grad": own, "value_fn": value_fn}
+            update, new[block] = each[block].update(own, state[block], x[span], **more)
+            updates.append(update)
+        return jnp.concatenate(updates), new
+
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def evaluations(name: str, dim: int, state: optax.OptState) -> jax.Array | int:

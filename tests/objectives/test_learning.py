@@ -148,3 +148,72 @@ def test_digits_are_learned_and_told_at_trace_points_and_the_end():
         ends = traces[traces["step"] == 450].set_index("run")[name]
         assert ends.to_numpy() == pytest.approx(rows.set_index("run")[name].sort_index().to_numpy())
     assert (traces[traces["step"] == 0]["held_out_accuracy"] < 0.3).all()
+
+
+RATES = [0.02, 0.3]
+
+
+def blocks(file, optimizer="adam", **grid):
+    grid = {"learning_rate": [0.1], **grid}
+    found = gdexp.sweep(
+        {"mlp": {"data": file, "hidden": [3]}},
+        optimizer=optimizer,
+        grid=grid,
+        start={"own": 2},
+        dtype="float64",
+        stop_max_steps=40,
+    )
+    return found.to_pandas()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_blocks_descend_at_rates_of_their_own(optimizer, file):
+    plain = blocks(file, optimizer, learning_rate=RATES)
+    same = {"layer1.learning_rate": RATES, "layer2.learning_rate": RATES}
+    each = blocks(file, optimizer, **same)
+    assert len(each) == 8
+    for rate in RATES:
+        alike = each[
+            (each["layer1.learning_rate"] == rate) & (each["layer2.learning_rate"] == rate)
+        ]
+        expected = plain[plain["learning_rate"] == rate]
+        for one, other in zip(alike["x"], expected["x"], strict=True):
+            assert one == pytest.approx(other, abs=1e-12)
+    # a block whose rate is zero stays where it is; the other has the optimizer's
+    still = blocks(file, optimizer, **{"layer1.learning_rate": [0.0]})
+    first = 3 * 3 + 3
+    for x0, x in zip(still["x0"], still["x"], strict=True):
+        assert (x[:first] == x0[:first]).all() and (x[first:] != x0[first:]).any()
+
+
+def test_rates_of_blocks_may_be_drawn_and_zipped(file):
+    found = gdexp.sweep(
+        {"mlp": {"data": file, "hidden": [3]}},
+        grid={"layer1.learning_rate": RATES, "layer2.learning_rate": RATES},
+        zip=["layer1.learning_rate", "layer2.learning_rate"],
+        stop_max_steps=3,
+    )
+    assert found.runs.num_rows == 2
+    drawn = gdexp.sweep(
+        {"mlp": {"data": file, "hidden": [3]}},
+        draw={"layer2.learning_rate": "uniform:0.1:0.2"},
+        start={"own": 5},
+        stop_max_steps=3,
+    )
+    rates = drawn.runs["layer2.learning_rate"].to_numpy()
+    assert len(set(rates)) == 5 and (rates > 0.1).all() and (rates < 0.2).all()
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"grid": {"layer3.learning_rate": RATES}}, "did you mean layer"),
+        ({"grid": {"layer1.momentum": RATES}}, "momentum"),
+        ({"grid": {"layer1.learning_rate": RATES}, "optimizer": "lbfgs"}, "leave out grid.BLOCK"),
+        ({"grid": {"layer1.learning_rate": RATES}, "optimizer": "newton"}, "leave out grid.BLOCK"),
+        ({"grid": {"layer1.learning_rate": RATES}, "optimizer": "random_search"}, "layer1"),
+    ],
+)
+def test_a_rate_that_a_block_cannot_have_is_refused(asked, told, file):
+    with pytest.raises(gdexp.UsageError, match=told):
+        gdexp.sweep({"mlp": {"data": file, "hidden": [3]}}, **asked)
