@@ -22,7 +22,7 @@ import jax
 import numpy as np
 from jax.experimental.xla_metadata import set_xla_metadata
 
-from gdexp import cache, devices, lanes, memory, paths, program, stream, tables, trig
+from gdexp import cache, devices, lanes, memory, paths, problems, program, stream, tables, trig
 from gdexp.backend import PLAIN, Backend, once, plainly
 from gdexp.base import Ends, OutOfMemoryError, Path, UsageError
 from gdexp.descent import Problem
@@ -206,7 +206,7 @@ def _needs(experiment: Experiment, group: Group, here: Sequence[jax.Device]) -> 
     """How many lanes a group has, and about how many bytes they take of one memory."""
     count = program.lane_count(here[0].platform, group)
     with settings(experiment):
-        problem, rules = program.problem(group, experiment.sign), program.rules(experiment, group)
+        problem, rules = problems.of_group(group, experiment.sign), program.rules(experiment, group)
         held = lanes.trial(problem, rules, group.space.dim, count, program.QUEUE * count)
     return count, held * devices.sharing(here)
 
@@ -218,7 +218,7 @@ def _compile(
     count = wanted or program.lane_count(platform, group)
     rules = program.rules(experiment, group)
     problem, table = tables.tabulated(
-        program.problem(group, experiment.sign),
+        problems.of_group(group, experiment.sign),
         group.space.dim,
         rules.grad_tol.dtype,
         len(group.names),
@@ -233,7 +233,7 @@ def _compile(
         group, np.array([group.first]), program.QUEUE * count, rules.grad_tol.dtype
     )
     blank = lanes.blank(problem, rules, queue, count)
-    pace = Pace(np.int32(1), program.steps(group), FOREVER, np.bool_(False))
+    pace = Pace(np.int32(1), problems.steps(group), FOREVER, np.bool_(False))
     arguments = (rules, queue, blank, pace)
     backend = CPU if platform == "cpu" else PLAIN
     try:

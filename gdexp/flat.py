@@ -38,6 +38,30 @@ def trace(function: Callable[..., Any], *args: Any) -> Traced:
     return Traced(alive, args, out)
 
 
+def peak(traced: Traced) -> int:
+    """About how many bytes of intermediate results are there at once, at most.
+
+    As if each operation made its result: the compiler makes some of them together.
+    """
+    jaxpr = traced.closed.jaxpr
+    last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if _is_made(v)}
+    given, held, most = {*jaxpr.invars, *jaxpr.constvars}, 0, 0
+    for i, eqn in enumerate(jaxpr.eqns):
+        held += sum(_bytes(v) for v in eqn.outvars)
+        most = max(most, held)
+        gone = {v for v in (*eqn.invars, *eqn.outvars) if _is_made(v) and last.get(v, -1) <= i}
+        held -= sum(_bytes(v) for v in gone - given - {*jaxpr.outvars})
+    return most
+
+
+def _is_made(variable: Any) -> bool:
+    return not isinstance(variable, core.Literal)
+
+
+def _bytes(variable: core.Var) -> int:
+    return variable.aval.size * variable.aval.dtype.itemsize
+
+
 def bind(eqn: core.JaxprEqn, values: Sequence[Any]) -> list[Any]:
     """The results of one operation."""
     with eqn.ctx.manager:

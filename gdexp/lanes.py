@@ -279,7 +279,11 @@ def trial(problem: Problem, rules: Rules, dim: int, lanes: int, rows: int) -> in
         return (task, run), (task.number, told_of(run))
 
     lane, told = jax.eval_shape(first, *one, limit)
-    return lanes * _bytes(lane) + 2 * rows * _bytes(one) + 2 * (lanes + rows) * _bytes(told)
+    held = lanes * _bytes(lane) + 2 * rows * _bytes(one) + 2 * (lanes + rows) * _bytes(told)
+    if rules.rows:  # what all examples come to, layer by layer, outweighs what a run holds
+        see = flat.trace(functools.partial(descent.see, problem, rules), *lane)
+        held += lanes * flat.peak(see)
+    return held
 
 
 def _bytes(tree: Any) -> int:

@@ -22,8 +22,9 @@ def check(group: Group, lanes: int, needed: int, device: Any) -> None:
     room = free(device)
     if room is not None and needed > room:
         raise UsageError(
-            f"{_told(group, lanes, needed, room)}: give it fewer dimensions, or type "
-            "device=cpu on a machine with more memory"
+            f"{_told(group, lanes, needed, room)}: give it fewer dimensions"
+            f"{' or examples' if group.objective.count else ''}, or type device=cpu on a machine "
+            "with more memory"
         )
 
 
@@ -65,7 +66,9 @@ def _container() -> int | None:
 
 def _told(group: Group, lanes: int, needed: int, room: int | None) -> str:
     has = "" if room is None else f", and {max(room, 0) / GIB:.2f} GiB are free"
+    count = group.objective.count
+    seen = f" for {count:,} examples" if count else ""
     return (
         f"{group.objective_name} × {group.optimizer.name}: {lanes:,} lanes of "
-        f"{group.space.dim:,} dimensions need about {needed / GIB:.2f} GiB{has}"
+        f"{group.space.dim:,} dimensions{seen} need about {needed / GIB:.2f} GiB{has}"
     )

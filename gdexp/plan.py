@@ -232,8 +232,8 @@ def make(experiment: Experiment) -> Plan:
 
 def tile_runs(group: Group) -> int:
     """How many runs a tile of this group holds: a power of 2 that follows from the group alone."""
-    row = 8 * (group.space.dim + len(group.names))
-    return min(TILE_RUNS, 2 ** max(0, int(math.log2(TILE_BYTES // row or 1))))
+    most = TILE_BYTES // (8 * (group.space.dim + len(group.names))) or 1
+    return min(TILE_RUNS, 2 ** int(math.log2(most)))
 
 
 def tile_spans(groups: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int]]:
@@ -252,13 +252,10 @@ def _group(
     objective: Objective,
     optimizer: Card,
 ) -> Group:
-    held = {("objective", k): v for k, v in objective.numbers.items()}
-    held |= {("optimizer", k): v for k, v in optimizer.numbers.items()}
-    owners = {"objective": name, "optimizer": optimizer.name}
-    for room, card in experiment.singles.items():
-        held |= {(room, k): v for k, v in card.numbers.items()}
-        owners[room] = card.name
-
+    rooms: dict[str, Any] = {"optimizer": optimizer, **experiment.singles}
+    owners = {"objective": name} | {room: card.name for room, card in rooms.items()}
+    rooms = {"objective": objective, **rooms}
+    held = {(room, k): v for room, owner in rooms.items() for k, v in owner.numbers.items()}
     space = objective.space()
 
     def varies(key: str) -> Number | None:
@@ -268,9 +265,8 @@ def _group(
                 return (room, what)
         return ("block", owner) if (last, owner in space.spans()) == (RATE, True) else None
 
-    rate = optimizer.numbers.get(RATE, math.nan)
     blocks = {varies(key) for key in (*experiment.grid, *experiment.draw)} - {None, *held}
-    held |= dict.fromkeys(sorted(blocks), rate)
+    held |= dict.fromkeys(sorted(blocks), optimizer.numbers.get(RATE, math.nan))
     return Group(
         index=index,
         first=first,

@@ -229,7 +229,15 @@ def test_a_schedules_number_is_an_axis():
     ("device", "dim", "numbers"), [("cpu", 2, 1), ("cpu", 100, 5), ("cpu", 10**6, 5), ("gpu", 2, 1)]
 )
 def test_lane_count_is_a_power_of_two_and_follows_the_size(device, dim, numbers):
-    group = type("G", (), {"space": type("S", (), {"dim": dim}), "names": range(numbers)})
+    group = type(
+        "G",
+        (),
+        {
+            "space": type("S", (), {"dim": dim}),
+            "names": range(numbers),
+            "objective": type("O", (), {"count": 0}),
+        },
+    )
     count = program.lane_count(device, group)
     assert count & (count - 1) == 0
     assert 8 <= count <= (1024 if device == "cpu" else 2**17)

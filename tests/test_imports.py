@@ -44,14 +44,15 @@ LAW = {
     "backend": "",
     "refill": "base progress descent",
     "lanes": "cycles stopping descent flat soa backend refill",
-    "program": "base batches schedules gradients optimizers experiment plan descent refill lanes",
+    "problems": "base batches schedules gradients optimizers experiment plan descent",
+    "program": "base experiment plan descent refill lanes problems",
     "logs": "base refill program",
     "stream": "base plan refill lanes logs",
     "paths": "base refill lanes logs stream",
     "memory": "base plan",
     "devices": "base",
-    "engine": "base cache experiment plan descent backend refill lanes program stream paths tables "
-    "trig memory devices",
+    "engine": "base cache experiment plan descent backend refill lanes problems program stream "
+    "paths tables trig memory devices",
     "columns": "base experiment plan",
     "store": "base untrusted",
     "frames": "base",
@@ -69,7 +70,7 @@ LAW = {
     "commits": "environment plan columns store results verify",
     "labels": "base experiment plan columns analysis curvature measures results",
     "sinks": "base experiment plan store results",
-    "metrics": "base experiment plan program analysis curvature measures",
+    "metrics": "base experiment plan problems analysis curvature measures",
     "extending": "base optimizers experiment plan program stream engine columns commits verify "
     "config results",
     "job": "base experiment plan memory engine columns store analysis metrics followup manifest "
@@ -91,8 +92,8 @@ OUTSIDE = {
     "rich": "sinks.terminal commands",
     "plotly": "sinks",
     "jax": "batches learning objectives optimizers schedules gradients formula function progress "
-    "descent stopping cycles flat soa tables trig backend refill lanes program logs stream paths "
-    "cache devices engine curvature measures slopes",
+    "descent stopping cycles flat soa tables trig backend refill lanes problems program logs "
+    "stream paths cache devices engine curvature measures slopes",
     "optax": "optimizers descent tables",
     "pyarrow": "data columns store shelf frames followup answers verify extending typeset commits "
     "commands.gradients "

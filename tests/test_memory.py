@@ -1,5 +1,6 @@
 """Too little memory is said before anything is made; what gives out later is tried once more."""
 
+import numpy as np
 import pytest
 
 import gdexp
@@ -128,3 +129,40 @@ def test_the_second_time_it_stops_with_the_numbers(failing, asked, tmp_path, mon
 def test_which_errors_say_that_memory_gave_out():
     assert memory.exhausted(GIVEN_OUT) and memory.exhausted(MemoryError())
     assert not memory.exhausted(RuntimeError("INVALID_ARGUMENT"))
+
+
+def test_what_a_model_makes_of_all_examples_is_counted(tmp_path):
+    """Twice the examples, or twice the width, need about twice as much."""
+
+    def needed(count, width):
+        rows = np.random.default_rng(0).normal(size=(count, 8))
+        np.savez(tmp_path / f"{count}.npz", x=rows, y=np.arange(count) % 3)
+        card = {"data": str(tmp_path / f"{count}.npz"), "hidden": [width], "held_out": None}
+        asked = api.experiment({"mlp": card}, start={"own": 2})
+        [group] = plan.make(asked).groups
+        lanes, total = engine._needs(asked, group, devices.find("cpu"))
+        return total / lanes
+
+    small, long, wide = needed(2000, 100), needed(4000, 100), needed(2000, 200)
+    assert 1.8 < long / small < 2.1 and 1.8 < wide / small < 2.1
+    # at least the outputs of the hidden layer and their derivative
+    assert small > 2 * 4 * 2000 * 100
+
+
+def test_too_many_examples_are_told(monkeypatch):
+    monkeypatch.setattr(memory, "free", lambda device: 1000)
+    asked = "8 lanes of 2,410 dimensions for 1,437 examples need .* fewer dimensions or examples"
+    with pytest.raises(UsageError, match=asked):
+        api.experiment("mlp")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [None, 32])
+def test_what_is_counted_is_near_what_the_compiler_takes(size):
+    asked = api.experiment({"mlp": {"batch_size": size}}, grid={"learning_rate": [0.1, 0.2]})
+    made, here = engine.Engine(asked, plan.make(asked)), devices.find("cpu")
+    [group] = plan.make(asked).groups
+    taken = made.program(0).compiled[made.device].func.memory_analysis()
+    real = taken.temp_size_in_bytes + taken.argument_size_in_bytes
+    needed = engine._needs(asked, group, here)[1] / devices.sharing(here)
+    assert real / 2 < needed < 4 * real

@@ -4,14 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from gdexp import engine, plan, program, tables
+from gdexp import engine, plan, problems, program, tables
 from gdexp.api import experiment
+from gdexp.batches import Examples
 
 
 def made(optimizer, schedule="constant", dtype="float32", **keys):
     asked = experiment("rosenbrock", optimizer=optimizer, schedule=schedule, dtype=dtype, **keys)
     group = plan.make(asked).groups[0]
-    problem = program.problem(group, 1.0)
+    problem = problems.of_group(group, 1.0)
     rules = program.rules(asked, group)
     most = asked.stop.max_steps
     split, table = tables.tabulated(problem, 2, rules.numbers.dtype, len(group.names), most)
@@ -37,7 +38,7 @@ def test_a_table_gives_what_the_plain_optimizer_gives(optimizer, schedule, dtype
             more = {"value": x[0], "grad": gradient, "value_fn": lambda x: x[0]}
             row = [column[step] for column in table]
             expected, old = plain.update(gradient, old, x, **more)
-            updates, new = fast.update(gradient, new, x, **more, row=row)
+            updates, new = fast.update(gradient, new, x, **more, row=row, examples=Examples(()))
             if schedule == "constant":
                 assert np.array_equal(updates, expected), step
             # compiled, a factor of 0 to 1 may round otherwise than operation by operation

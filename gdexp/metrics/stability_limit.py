@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gdexp import program
+from gdexp import problems
 from gdexp.analysis import stability
 from gdexp.metrics import Walk
 from gdexp.plan import LEARNING_RATE
@@ -16,6 +16,6 @@ def stability_limit(walk: Walk) -> np.ndarray:
     if law is None or many or not 0 <= momentum < 1:
         return np.full(len(walk.x), np.nan)
     held = {name: walk.numbers["schedule", name] for name in schedule.numbers}
-    rate = walk.numbers[LEARNING_RATE] * program.factors(schedule, held, walk.step)
+    rate = walk.numbers[LEARNING_RATE] * problems.factors(schedule, held, walk.step)
     with np.errstate(divide="ignore"):  # a threshold goes as 1/L: this is the one for L = 1
         return law.threshold(1.0, momentum) / rate
