@@ -17,6 +17,7 @@ FUNCTIONS = {
     "unpacked": lambda x: jnp.stack([x[3], x[0] * x[1], jnp.sin(x[2])]),
     "product": lambda x: x.reshape(2, 2) @ x.reshape(2, 2).T,
     "product with a vector": lambda x: jnp.arange(12.0, dtype=x.dtype).reshape(3, 4) @ x,
+    "outer product": jax.grad(lambda x: jnp.sum((X[:2] @ x.reshape(2, 2)) ** 2)),
     "where": lambda x: jnp.where(x > 0, x, 2 * x),
     "cumulative": lambda x: jnp.cumsum(x) * jnp.cumprod(x)[::-1],
     "padded": lambda x: jnp.pad(x, (1, 2))[::2],

@@ -132,7 +132,7 @@ def _dot(params, left, right):
         return None
     a = np.moveaxis(left, contract[0], range(-len(contract[0]), 0))
     b = np.moveaxis(right, contract[1], range(len(contract[1])))
-    free = (*a.shape[: -len(contract[0])], *b.shape[len(contract[1]) :])
+    free = (*a.shape[: a.ndim - len(contract[0])], *b.shape[len(contract[1]) :])
     a, b = a.reshape(-1, inner), b.reshape(inner, -1)
     found = [functools.reduce(_sum, map(_product, row, column)) for row in a for column in b.T]
     return [objects(found).reshape(free)]
