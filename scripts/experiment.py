@@ -57,9 +57,10 @@ def draw(module: ModuleType, found: list[gdexp.Results], path: Path) -> None:
 
 def main(name: str, *directories: str) -> None:
     folder = EXPERIMENTS / name
-    module, found = verdict(folder), [
-        gdexp.load(directory, allow_code=True) for directory in directories
-    ]
+    module, found = (
+        verdict(folder),
+        [gdexp.load(directory, allow_code=True) for directory in directories],
+    )
     print(markdown(module.table(*found)))
     draw(module, found, folder / "figure.svg")
     module.check(*found)

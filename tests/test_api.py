@@ -223,7 +223,7 @@ def test_keys_of_a_grid_keep_their_order_and_their_owner():
 def test_a_start_is_a_sampler_or_points(start, kind, count):
     asked = experiment("paraboloid", start=start)
     assert type(asked.start).__name__ == kind
-    assert asked.start.count(2) == count
+    assert asked.start.count(asked.objectives["paraboloid"].space()) == count
     assert plan.make(asked).count == count
 
 
@@ -345,7 +345,7 @@ def test_numbers_of_an_optimizers_card_are_keywords_of_a_descent():
         ({"start": "unifrm"}, "no start 'unifrm': did you mean uniform"),
         ({"start": {"uniform": 3, "normal": 2}}, "start is one name"),
         ({"start": {"uniform": -1}}, "start.num=-1 is out of range"),
-        ({"start": {"own": 3}}, "start own has no number 'num'"),
+        ({"start": {"own": 3}}, "one customary start; type start=uniform start.num=3"),
         ({"start": [[1, 2], [3]]}, "neither points nor a sampler"),
         ({"start": [["a", "b"]]}, "neither points nor a sampler"),
         ({"start": np.ones((2, 2, 2))}, "neither points nor a sampler"),

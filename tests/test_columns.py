@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gdexp import api, columns, plan
 from gdexp.base import Ends, Path, Reason
 from gdexp.config.axes import COLUMNS
-from gdexp.experiment import Store
+from gdexp.experiment import Draw, Store
 
 KEYS = {"sgd.momentum": [0.0, 0.9], "learning_rate": [0.5, 0.1, 0.3]}
 ASKED = api.experiment(
@@ -99,9 +99,9 @@ def test_what_is_not_kept_is_not_made(monkeypatch):
 
 
 def test_a_drawn_key_that_is_not_kept_is_not_drawn(monkeypatch):
-    monkeypatch.delattr(plan, "drawn")
+    monkeypatch.delattr(Draw, "at")
     assert table_of(TILES[0], only("learning_rate")).num_columns == 1
-    with pytest.raises(NameError):
+    with pytest.raises(AttributeError):
         table_of(TILES[0], only("b1"))
 
 

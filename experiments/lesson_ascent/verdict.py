@@ -37,10 +37,10 @@ def draw(down, up):
     figure, both = pyplot.subplots(1, 2, figsize=(7, 3.6), sharey=True)
     x, y = np.meshgrid(np.linspace(-4, 4, 101), np.linspace(-7, 7, 101))
     for axes, found, name in zip(both, (down, up), ("minimize", "maximize"), strict=True):
-        axes.contourf(x, y, x**2 * np.sin(y), 21, cmap="RdBu", alpha=0.6)
+        axes.pcolormesh(x, y, x**2 * np.sin(y), cmap="RdBu", alpha=0.6, rasterized=True)
         some = np.linspace(0, found.runs.num_rows - 1, 60).astype(int)
         for path in found.replay(*some.tolist()):
-            axes.plot(*path.x.T, "k-", linewidth=0.6)
+            axes.plot(*path.x.T, "k-", linewidth=0.6, rasterized=True)
             axes.plot(*path.x[-1], "k.", markersize=3)
         axes.set(title=f"direction={name}", xlabel="x", xlim=(-4, 4), ylim=(-7, 7))
     both[0].set(ylabel="y")
@@ -58,3 +58,7 @@ def check(down, up):
     assert 0.1 < rest.mean() < 0.4
     assert np.abs(below[rest, 0]).max() < 1e-3
     assert (np.sin(below[rest, 1]) > 0).all() and (np.sin(x0[rest, 1]) > 0).all()
+    # what cycles jumps by an odd multiple of π and back: an update moves y there by η x² cos y
+    across = 0.01 * below[outcome == "cycling", 0] ** 2 / np.pi
+    assert np.allclose(across, np.rint(across), rtol=0, atol=1e-6)
+    assert (np.rint(across) % 2 == 1).all()

@@ -1,6 +1,6 @@
 """The lesson's second cell: the loss of W @ x, and a "gradient" that it computes once and adds.
 
-    objective=experiments/lesson_linear_map/lesson.py:second_cell objective.file.dim=16
+objective=experiments/lesson_linear_map/lesson.py:second_cell objective.file.dim=16
 """
 
 import jax

@@ -58,7 +58,7 @@ def test_at_a_kink_no_two_ways_agree(ask):
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_every_objective_has_the_gradient_of_its_values(name):
-    objective = OBJECTIVES[name]()
+    objective = OBJECTIVES[name](**({"hidden": (1,)} if name == "mlp" else {}))
     low, high = np.array(objective.space().low), np.array(objective.space().high)
     x = np.random.default_rng(1).uniform(low, high, (4, objective.dim))
     found = slopes.compare(objective, x)
