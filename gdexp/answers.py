@@ -206,7 +206,8 @@ class Answers(abc.ABC):
             axis of the starts, such as `x0_0`.
           y: another.
           value: outcome, reason, kind, minimum_id, steps, evaluations, f, f_best, grad_norm,
-            period; or the name of an outcome: the share of runs that ended so.
+            period; accuracy, held_out_loss, held_out_accuracy, where models have them; or the
+            name of an outcome: the share of runs that ended so.
           objective: which, where there are several.
           optimizer: which, where there are several.
           **where: values of other axes (`.` written `__`): only runs nearest to them are shown,
@@ -224,8 +225,9 @@ class Answers(abc.ABC):
           [['converged', 'diverged'], ['converged', 'cycling']]
         """
         group = self._group(objective, optimizer)
-        names = maps.columns(value)
-        derived = [name for name in names if name in ("kind", "minimum_id")]
+        labels = self.labels.column_names[1:] if self.has_labels else ["kind", "minimum_id"]
+        names = maps.columns(value, labels[2:])
+        derived = [name for name in names if name in labels]
         if not derived:
             self.need(names)
         mine = self._labelled_tiles(group) if derived else self.tiles(*names, group=group)

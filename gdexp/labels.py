@@ -21,6 +21,7 @@ from gdexp.plan import Group, Plan
 from gdexp.results import Results
 
 TOLERANCE = 1e-4  # of the domain's width: stationary points nearer to each other are one
+MOST_WORK = 2**20  # dimensions × examples, above which the curvature of a model takes too long
 NEEDED = ("x", "outcome")  # columns without which nothing can be told
 CONVERGED, LOST = (OUTCOMES.index(o) for o in (Outcome.CONVERGED, Outcome.DIVERGED))
 UNRESOLVED = KINDS.index(Kind.UNRESOLVED)
@@ -106,6 +107,7 @@ class _Objective:
         width = np.mean(np.subtract(group.space.high, group.space.low))
         self.tolerance = TOLERANCE * float(width)
         self.curvature = of_objective(group.objective, names)
+        self.is_told = self.dim * group.objective.count <= MOST_WORK
         self.settings: dict[tuple[float, ...], Setting] = {}
         self.objective, self.varied = group.objective, names
         self.measures = measures.names(group.objective)
@@ -134,7 +136,8 @@ def prepare(experiment: Experiment, plan: Plan) -> dict[str, _Objective]:
         for group in plan.groups:
             if group.objective_name not in objectives:
                 objectives[group.objective_name] = made = _Objective(group)
-                made.curvature.prepare(made.dim, len(made.numbers))
+                if made.is_told:
+                    made.curvature.prepare(made.dim, len(made.numbers))
     return objectives
 
 
@@ -147,7 +150,7 @@ def label(results: Results, objectives: Mapping[str, _Objective]) -> dict[str, A
         return {}
     for part in _parts(results):
         mine = objectives[part.group.objective_name]
-        if mine.drawn:
+        if mine.drawn or not mine.is_told:
             continue
         for setting, rows in mine.split(part):
             setting.runs += len(rows)
@@ -189,7 +192,9 @@ def _labelled(results: Results, objectives: Mapping[str, _Objective]) -> Iterato
     for part in _parts(results):
         mine = objectives[part.group.objective_name]
         kind, number = np.full(len(part.runs), UNRESOLVED), np.full(len(part.runs), -1)
-        if mine.drawn:
+        if not mine.is_told:
+            pass
+        elif mine.drawn:
             rows = np.flatnonzero(part.ended & np.isfinite(part.x).all(axis=1))
             shape = mine.curvature.settle(part.x[rows], part.own[rows], minima.NEAR)
             kind[rows] = minima.kinds(part.x[rows], shape)
@@ -262,4 +267,5 @@ def _counts(mine: _Objective) -> dict[str, Any]:
         "tolerance": mine.tolerance,
         "minima_at": total,
         "functions": len(mine.settings),
+        "told": mine.is_told,
     }

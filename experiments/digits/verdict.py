@@ -2,7 +2,7 @@
 
 import numpy as np
 
-STUCK = 0.5  # accuracy below which a run that did not diverge has learned nothing to speak of
+STUCK = 1.0  # loss above which a run that did not diverge has got nowhere
 SMOKE = ["grid.learning_rate=[0.02,1.0,100.0]", "start.num=3", "stop.max_steps=450"]
 
 
@@ -13,13 +13,13 @@ def by_rate(found):
 
 def row(rate, runs):
     kept = runs["outcome"] != "diverged"
-    stuck = kept & (runs["accuracy"] < STUCK)
+    stuck = kept & (runs["f"] > STUCK)
     right = runs["held_out_accuracy"]
     return {
         "learning rate": f"{rate:.3g}",
         "runs": str(len(runs)),
         "diverged": str((~kept).sum()),
-        "stuck": str(stuck.sum()),
+        "loss above 1": str(stuck.sum()),
         "median loss": f"{runs['f'][kept].median():.3g}" if kept.any() else "–",
         "held out right, median": f"{right[kept].median():.1%}" if kept.any() else "–",
         "best": f"{right[kept].max():.1%}" if kept.any() else "–",
@@ -57,9 +57,10 @@ def check(found):
     kept = frame[frame["outcome"] != "diverged"]
     assert kept["held_out_accuracy"].max() >= 0.95
     largest = frame[frame["learning_rate"] == frame["learning_rate"].max()]
-    lost = (largest["outcome"] == "diverged") | (largest["accuracy"] < STUCK)
+    lost = (largest["outcome"] == "diverged") | (largest["f"] > STUCK)
     assert lost.all()  # too large a step: away, or stuck
     medians = {rate: runs["held_out_accuracy"].median() for rate, runs in by_rate(found)}
-    assert min(medians, key=medians.get) == frame["learning_rate"].max() or lost.all()
+    at_ten = frame[frame["learning_rate"] > 20]
+    assert ((at_ten["outcome"] == "diverged") | (at_ten["f"] > STUCK)).all()
     good = [rate for rate, median in medians.items() if median >= 0.94]
     assert good and min(good) < 1.5 and max(good) < 20

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -69,16 +69,16 @@ class Map(NamedTuple):
         )
 
 
-def columns(value: str) -> tuple[str, ...]:
-    """The columns that a map of `value` needs.
+def columns(value: str, measures: Collection[str] = ()) -> tuple[str, ...]:
+    """The columns that a map of `value` needs; `measures` are those of models that are there.
 
     Raises:
       UsageError: there is no map of it.
     """
     if value in SHARES:
         return ("outcome",)
-    if value not in NAMES and value not in NUMBERS:
-        known = [*NAMES, *NUMBERS, *SHARES]
+    known = [*NAMES, *NUMBERS, *measures, *SHARES]
+    if value not in known:
         raise UsageError(
             f"there is no map of {value!r}{nearest(value, known)} (there: {', '.join(known)})"
         )
