@@ -51,13 +51,17 @@ def examples(
     """
     if name == DIGITS:
         if target is not None:
-            raise UsageError(f"target={target} goes with a file, and the data are digits")
+            raise UsageError(
+                f"objective.mlp.target={target} goes with a file, and the data are digits"
+            )
         return _prepared(name, None, classes, standardize, held_out)
     path = Path(name)
     if path.suffix not in READERS:
-        raise UsageError(f"data={name}: type digits, or a file that ends in {', '.join(READERS)}")
+        raise UsageError(
+            f"objective.mlp.data={name}: type digits, or a file that ends in {', '.join(READERS)}"
+        )
     if not path.is_file():
-        raise UsageError(f"data={name}: there is no such file")
+        raise UsageError(f"objective.mlp.data={name}: there is no such file")
     told = path.stat()
     stamp = told.st_mtime_ns, told.st_size  # a file that has changed is read again
     return _prepared(name, target, classes, standardize, held_out, *stamp)
@@ -71,7 +75,9 @@ def _prepared(
     targets = _one_hot(table) if classes else table.target[:, None]
     out = np.arange(len(targets)) % held_out == 0 if held_out else np.zeros(len(targets), bool)
     if out.all():
-        raise UsageError(f"held_out={held_out} leaves no example of {name} to learn from")
+        raise UsageError(
+            f"objective.mlp.held_out={held_out} leaves no example of {name} to learn from"
+        )
     features = table.features
     if standardize:
         mean, deviation = features[~out].mean(axis=0), features[~out].std(axis=0)
@@ -97,7 +103,9 @@ def _digits() -> Table:
     try:
         from sklearn import datasets  # an extra, imported only where it is used
     except ImportError as error:
-        raise UsageError("data=digits needs scikit-learn: pip install 'gdexp[data]'") from error
+        raise UsageError(
+            "objective.mlp.data=digits needs scikit-learn: pip install 'gdexp[data]'"
+        ) from error
     found = datasets.load_digits()
     return Table(found.data.astype(np.float64), found.target.astype(np.float64), DIGITS)
 

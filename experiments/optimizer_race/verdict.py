@@ -4,7 +4,7 @@ import math
 
 TARGET = 1e-4
 SMOKE = [
-    "objective=booth,himmelblau",
+    "objective=himmelblau",
     "optimizer=sgd,adam,random_search",
     "grid.learning_rate=log:3e-3:1:6",
     "start.num=32",
@@ -69,8 +69,9 @@ def check(found):
     shares = {(row["objective"], row["optimizer"]): row["share"] for row in race(found)}
     assert best["himmelblau"] == "sgd"
     assert all(share == 0 for (_, name), share in shares.items() if name == "random_search")
-    assert shares["booth", "adam"] == shares["himmelblau", "adam"] == 1
+    assert shares["himmelblau", "adam"] == 1
     if "rosenbrock" in best:
+        assert shares["booth", "adam"] == 1
         assert best["booth"] == best["rosenbrock"] == "newton"
         assert shares["rosenbrock", "sgd"] < 0.1 < shares["rosenbrock", "adam"]
         newton = shares["himmelblau", "newton"], shares["beale", "newton"]

@@ -120,7 +120,10 @@ def _unowned(key, name, last, owners, objectives, optimizers) -> str:
         if last in card
     ]
     if structure:
-        return f"{last} chooses the program and is no axis: set {structure[0]}=VALUE"
+        return (
+            f"{last} chooses the program and is no axis: set {structure[0]}=VALUE; -m makes a "
+            "sweep for each of several"
+        )
     if last in COLUMNS:
         return f"{key} cannot be an axis: results have a column of that name"
     hint = nearest(last, selected)

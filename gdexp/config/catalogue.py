@@ -135,6 +135,17 @@ def types(group: str, name: str) -> dict[str, str]:
     return {field.name: str(field.type) for field in dataclasses.fields(cls)}
 
 
+def type_of(key: str) -> type | None:
+    """What `objective.NAME.KEY` takes: a text (str), a list (tuple); None where it is a number."""
+    group, _, rest = key.partition(".")
+    name, _, last = rest.partition(".")
+    if group != "objective" or name not in objectives() or not last:
+        return None
+    if types(group, name).get(last) in ("str", "<class 'str'>", "str | None"):
+        return str
+    return tuple if isinstance(card(group, name).get(last), tuple | list) else None
+
+
 def holders(group: str, key: str) -> list[str]:
     """The names of a group whose card has `key`."""
     return [name for name in choices(group) if key in card(group, name)]

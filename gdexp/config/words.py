@@ -133,13 +133,16 @@ def _override(word: str, batch: bool) -> Iterable[str]:
         if several:
             raise UsageError(f"{bare} takes one value: type {bare}=1.0 and grid.NAME={value}")
         return [f"++{bare}={value}"]
-    if TEXT.fullmatch(bare) and (batch or not _has_comma(value)) and value != "null":
+    kind = catalogue.type_of(bare)
+    is_text = TEXT.fullmatch(bare) or kind is str
+    if is_text and (batch or not _has_comma(value)) and value != "null":
         return [f"{_forced(key)}={_quoted(value)}"]
-    if batch and NUMBER.fullmatch(bare) and (several or SEVERAL.match(value)):
+    is_list = LIST.fullmatch(bare) or kind is tuple
+    if batch and NUMBER.fullmatch(bare) and not is_list and (several or SEVERAL.match(value)):
         return _axis(f"grid.{bare.partition('.')[2]}", value, batch)
     if bare.startswith(("grid.", "draw.")):
         return _axis(bare, value, batch)
-    if several and not LIST.fullmatch(bare):
+    if several and not is_list:
         raise UsageError(f"{bare} takes one value, not {value}; -m makes a run of each")
     return [f"{_forced(key)}=[{value}]" if several else f"{_forced(key)}={value}"]
 

@@ -45,13 +45,17 @@ class Mlp(Learning):
         widths = self.hidden if isinstance(self.hidden, list | tuple) else (self.hidden,)
         whole = all(isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in widths)
         if not whole:
-            raise UsageError(f"mlp.hidden={list(widths)}: type widths, as in mlp.hidden=[32,16]")
+            raise UsageError(f"objective.mlp.hidden={list(widths)}: type widths, as in [32,16]")
         object.__setattr__(self, "hidden", tuple(widths))
         for key, known in (("activation", ACTIVATIONS), ("cost", COSTS), ("task", TASKS)):
             if getattr(self, key) not in known:
-                raise UsageError(f"mlp.{key}={getattr(self, key)} is not one of {', '.join(known)}")
+                raise UsageError(
+                    f"objective.mlp.{key}={getattr(self, key)} is not one of {', '.join(known)}"
+                )
         if (self.task, self.cost) == ("numbers", "softmax"):
-            raise UsageError("softmax tells classes: of numbers type mlp.cost=squared_error")
+            raise UsageError(
+                "softmax tells classes: of numbers type objective.mlp.cost=squared_error"
+            )
         super().__post_init__()
 
     @property

@@ -117,11 +117,11 @@ def test_a_number_may_be_told_instead_of_a_class(tmp_path):
 @pytest.mark.parametrize(
     ("card", "told"),
     [
-        ({"hidden": [0]}, r"type widths, as in mlp.hidden=\[32,16\]"),
+        ({"hidden": [0]}, r"mlp.hidden=\[0\]: type widths, as in \[32,16\]"),
         ({"hidden": "wide"}, "type widths"),
         ({"activation": "sigmoid"}, "is not one of tanh, relu"),
         ({"cost": "hinge"}, "is not one of softmax, squared_error"),
-        ({"task": "numbers"}, "of numbers type mlp.cost=squared_error"),
+        ({"task": "numbers"}, "of numbers type objective.mlp.cost=squared_error"),
         ({"batch_size": 1438}, "type up to 1437"),
     ],
 )
@@ -166,7 +166,7 @@ def blocks(file, optimizer="adam", **grid):
     return found.to_pandas()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+@pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
 def test_blocks_descend_at_rates_of_their_own(optimizer, file):
     plain = blocks(file, optimizer, learning_rate=RATES)
     same = {"layer1.learning_rate": RATES, "layer2.learning_rate": RATES}
