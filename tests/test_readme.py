@@ -37,6 +37,7 @@ def blocks(text):
 
 SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^## ", README, flags=re.M)[1:])
 SECTIONS = {title: blocks(text) for title, text in SECTIONS.items() if "```" in text}
+PAGES = [path.stem for path in sorted((ROOT / "docs").glob("*.md"))]
 LONG = ["A short tour of the keys", "Reading results"]  # some 20 s: run as slow tests
 
 
@@ -92,6 +93,13 @@ def test_what_the_page_on_studying_shows_runs(tmp_path):
     run_blocks(session, tmp_path)
 
 
+@pytest.mark.slow
+def test_what_models_do_goes_as_written(tmp_path):
+    session = blocks((ROOT / "docs" / "learning.md").read_text(encoding="utf-8"))
+    assert len(session) == 3
+    run_blocks(session, tmp_path)
+
+
 def run_blocks(some, tmp_path):
     """Runs the blocks of a page in a folder; a text block is what the last Python one prints."""
     printed = None
@@ -123,7 +131,8 @@ def test_every_command_in_a_fence_is_seen():
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/study.md", "docs/engine.md"]
+    "document",
+    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", *(f"docs/{name}.md" for name in PAGES)],
 )
 def test_links_lead_somewhere(document):
     text = (ROOT / document).read_text(encoding="utf-8")
