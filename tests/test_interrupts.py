@@ -94,8 +94,8 @@ def test_handlers_and_the_wakeup_are_given_back():
     assert signal.set_wakeup_fd(-1) == -1
 
 
-def test_what_ended_well_is_not_to_be_resumed():
+def test_what_ended_well_is_not_to_be_resumed(monkeypatch):
+    monkeypatch.setattr(interrupts, "_going_on", [])  # without what other tests have cut short
     with interrupts.resumable("one"), pytest.raises(OSError), interrupts.resumable("two"):
         raise OSError
     assert interrupts._going_on == ["two"]
-    interrupts._going_on.clear()

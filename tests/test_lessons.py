@@ -171,3 +171,40 @@ def test_heavy_ball_on_a_parabola_follows_its_recurrence():
         x, before = expected[-1], expected[-2]
         expected.append(x - 0.1 * curvature * x + 0.9 * (x - before))
     assert path.x[:, 0] == pytest.approx(expected, abs=1e-13)
+
+
+def test_a_linear_map_is_learned_from_its_gradient():
+    found = gdexp.sweep(
+        "linear_map",
+        grid={"learning_rate": [0.01]},
+        dtype="float64",
+        stop_grad_tol=0,
+        stop_max_steps=30,
+        stop_targets=[1.3],
+    )
+    [path] = found.replay(0)
+    assert path.f[:3] == pytest.approx([125.25, 90.493125, 65.3812828125], abs=1e-6)
+    assert found.runs["steps_to_target"].to_pylist() == [[15]]
+
+
+def test_the_linear_map_is_as_sharp_as_it_should_be():
+    found = gdexp.sweep("linear_map", grid={"learning_rate": [0.1, 0.14]}, dtype="float64")
+    [point] = found.minima.to_pylist()
+    assert point["kind"] == "degenerate"
+    assert point["stability_threshold"] == pytest.approx(0.1333333, abs=1e-7)
+    assert found.runs["outcome"].to_pylist() == ["converged", "diverged"]
+
+
+def test_the_bias_of_a_line_takes_its_time():
+    [row] = rows("linear_regression", [0.001], "own", stop_max_steps=3000)
+    assert 20 - row["x"][1] == pytest.approx(20 * 0.998**3000, abs=1e-9)
+    assert 20 - row["x"][1] == pytest.approx(0.0493, abs=5e-5)
+    assert row["x"][0] == pytest.approx(2.0, abs=1e-9)
+
+
+def test_goldfield_ends_on_the_side_where_it_began():
+    starts = [[0.1, -0.1], [0.1, 0.1]]
+    found = rows("goldfield", [0.01], starts, stop_max_steps=300)
+    ends = np.array([row["x"] for row in found])
+    expected = np.array([[-0.9801415, -0.9916825], [0.9951788, 0.9979977]])
+    assert ends == pytest.approx(expected, abs=1e-6)

@@ -15,10 +15,10 @@ STEPS = 60  # of Newton's method, which has long converged by then
 
 
 @functools.cache
-def data() -> np.ndarray:  # [NUM, 3]
+def data(seed: int) -> np.ndarray:  # [NUM, 3]
     """The features of each point and a one, times its class, 1 or −1. The classes overlap."""
     label = np.where(np.arange(NUM) % 2, 1.0, -1.0)
-    noise = np.random.default_rng(0).standard_normal((NUM, 2))
+    noise = np.random.default_rng(seed).standard_normal((NUM, 2))
     features = noise + label[:, None] * np.array([1.0, 0.5])
     return np.column_stack([features, np.ones(NUM)]) * label[:, None]
 
@@ -28,13 +28,14 @@ class LogisticRegression(Learning):
     """The mean logistic loss of (w₁, w₂, b) on 200 points, and a penalty l2 on the weights."""
 
     l2: float = 0.0  # not negative
+    data_seed: int = 0  # of the clouds
 
     formula = "mean(log(1 + e^(−y (w·s + b)))) + l2 |w|²/2"
     source = "a lesson function; its minimum by Newton's method"
     dim = 3
 
     def arrays(self):
-        return (data(),)
+        return (data(self.data_seed),)
 
     def losses(self, x, row):
         return jax.nn.softplus(-(row @ x))
@@ -54,7 +55,7 @@ class LogisticRegression(Learning):
     def stationary(self):
         if self.l2 < 0:
             return ()
-        rows, penalty, x = data(), self.l2 * np.diag([1.0, 1.0, 0.0]), np.zeros(3)
+        rows, penalty, x = data(self.data_seed), self.l2 * np.diag([1.0, 1.0, 0.0]), np.zeros(3)
         for _ in range(STEPS):
             miss = 1 / (1 + np.exp(rows @ x))
             gradient = penalty @ x - rows.T @ miss / NUM
