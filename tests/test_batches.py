@@ -56,6 +56,7 @@ def test_in_a_long_order_each_place_takes_every_number_alike():
 
 
 TARGETS = [380.0, 200.0]
+MADE = ("x", "f0", "f", "f_best", "steps", "evaluations", "steps_to_target")
 
 
 def by_hand(objective, rate, steps, seed, number):
@@ -88,6 +89,7 @@ def test_a_run_is_that_of_a_plain_loop(size):
         stop_max_steps=53,
         stop_grad_tol=0,
         stop_targets=TARGETS,
+        store_columns=["run", "learning_rate", *MADE],
     )
     with jax.enable_x64(True):
         objective = LinearRegression(batch_size=size, noise=1.0)
@@ -137,6 +139,7 @@ def test_a_sweep_of_more_runs_has_the_same_bits():
             grid={"learning_rate": rates},
             replicates=replicates,
             stop_max_steps=100,
+            store_columns=["x"],
         )
         return found.runs["x"].to_pylist()
 

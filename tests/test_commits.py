@@ -463,7 +463,7 @@ for number in range(rounds):
 """
 
 
-@pytest.mark.parametrize("rounds", [5, pytest.param(100, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=pytest.mark.slow)])
 def test_two_processes_on_one_folder_make_what_one_makes(rounds, whole, tmp_path):
     for number in range(rounds):
         folder = begun(whole, tmp_path / f"sweep{number}")

@@ -195,7 +195,7 @@ def killed(process, folder, chance):
     return lived, stored() > before
 
 
-@pytest.mark.parametrize("kills", [20, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [8, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_killed_at_random_instants_and_resumed_nothing_is_lost(kills, begin, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "TILE_RUNS", 64)  # 188 tiles
     asked = api.experiment(

@@ -163,7 +163,13 @@ def small(name):
     return words
 
 
-@pytest.mark.parametrize("name", catalogue.sweeps())
+MANY = ("optimizer_race",)  # programs to compile: run as slow tests
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=pytest.mark.slow if n in MANY else ()) for n in catalogue.sweeps()],
+)
 def test_every_sweep_has_the_same_bits_again(name, say, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["gdexp"])

@@ -3,7 +3,7 @@
 import numpy as np
 
 OUTCOMES = ("converged", "cycling", "diverged", "unfinished")
-SMOKE = ["start.num=8"]
+SMOKE = ["start.num=8", "store.columns=[x0,x,outcome]"]
 
 
 def columns(found):

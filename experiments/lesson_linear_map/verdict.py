@@ -2,7 +2,8 @@
 
 import numpy as np
 
-SMOKE = ["grid.learning_rate=[0.01,0.13,0.135]"], []
+PLAIN = "store.columns=[run,learning_rate,x,f0,f]"  # nobody asks what kind of point it is
+SMOKE = ["grid.learning_rate=[0.01,0.13,0.135]", PLAIN], [PLAIN]
 L = 15.0  # 2 · |v|²/4, the curvature along the example
 
 

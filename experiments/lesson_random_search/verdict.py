@@ -5,7 +5,12 @@ import math
 import numpy as np
 
 TARGETS = (1.0, 0.1, 0.01)
-SMOKE = ["start.num=64", "stop.max_steps=2000", "objective.quadratic.dim=2"]
+SMOKE = [
+    "store.columns=[optimizer,outcome,steps_to_target]",
+    "start.num=64",
+    "stop.max_steps=2000",
+    "objective.quadratic.dim=2",
+]
 
 
 def dimensions(found):

@@ -8,6 +8,7 @@ from gdexp.objectives.linear_regression import LinearRegression
 
 LOWEST = LinearRegression(noise=2.0).stationary()[0].f  # the loss of the best line
 SMOKE = [
+    "store.columns=[learning_rate,f,outcome]",
     "replicates=64",
     "grid.learning_rate=log:3e-3:0.1:4",
     "objective.linear_regression.batch_size=1,null",

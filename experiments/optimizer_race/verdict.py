@@ -4,6 +4,7 @@ import math
 
 TARGET = 1e-4
 SMOKE = [
+    "store.columns=[outcome,steps,evaluations,f,steps_to_target]",
     "objective=himmelblau",
     "optimizer=sgd,adam,random_search",
     "grid.learning_rate=log:3e-3:1:6",

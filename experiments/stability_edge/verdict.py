@@ -5,7 +5,7 @@ import functools
 import numpy as np
 
 SMOKE = (
-    ["objective=himmelblau,parabola", "start.num=16", "grid.learning_rate=log:1e-3:1e-2:2"],
+    ["objective=himmelblau", "start.num=16", "grid.learning_rate=log:1e-3:1e-2:2"],
     [
         "objective.mlp.hidden=[4]",
         "grid.learning_rate=[0.1,0.2]",

@@ -162,11 +162,12 @@ def blocks(file, optimizer="adam", **grid):
         start={"own": 2},
         dtype="float64",
         stop_max_steps=40,
+        store_columns=[*grid, "x0", "x"],
     )
     return found.to_pandas()
 
 
-@pytest.mark.parametrize("optimizer", ["adam", pytest.param("sgd", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adam", marks=pytest.mark.slow)])
 def test_blocks_descend_at_rates_of_their_own(optimizer, file):
     plain = blocks(file, optimizer, learning_rate=RATES)
     same = {"layer1.learning_rate": RATES, "layer2.learning_rate": RATES}
@@ -192,6 +193,7 @@ def test_rates_of_blocks_may_be_drawn_and_zipped(file):
         grid={"layer1.learning_rate": RATES, "layer2.learning_rate": RATES},
         zip=["layer1.learning_rate", "layer2.learning_rate"],
         stop_max_steps=3,
+        store_columns=["f"],
     )
     assert found.runs.num_rows == 2
     drawn = gdexp.sweep(
@@ -199,6 +201,7 @@ def test_rates_of_blocks_may_be_drawn_and_zipped(file):
         draw={"layer2.learning_rate": "uniform:0.1:0.2"},
         start={"own": 5},
         stop_max_steps=3,
+        store_columns=["layer2.learning_rate"],
     )
     rates = drawn.runs["layer2.learning_rate"].to_numpy()
     assert len(set(rates)) == 5 and (rates > 0.1).all() and (rates < 0.2).all()
