@@ -23,7 +23,8 @@ from gdexp.batches import Batches, Examples
 Array = jax.Array
 Numbers = Sequence[Array]  # [P] scalars
 NOT_REACHED = -1
-NOISE, BATCHES = 1, 2  # what a run draws with its key: errors of gradients, orders of examples
+# what a run draws with its key: errors of gradients, orders of examples, noise of blocks
+NOISE, BATCHES, BLOCKS = 1, 2, 3
 STANDS, CALM, CLEARED, WAITS, BACK = np.arange(5, dtype=np.int32)  # a run's stance
 
 

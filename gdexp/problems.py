@@ -13,7 +13,7 @@ import numpy as np
 from gdexp import optimizers
 from gdexp.base import UsageError, discover
 from gdexp.batches import LEAST, Batches
-from gdexp.descent import Numbers, Problem
+from gdexp.descent import BLOCKS, Numbers, Problem
 from gdexp.experiment import Card
 from gdexp.gradients import Gradient
 from gdexp.plan import Group
@@ -90,7 +90,7 @@ def _optimizer(
     def optimizer(numbers, key):
         if not (rates := held(numbers, "block")):
             return made(numbers, key)
-        spans, each = group.space.spans(), {}
+        spans, each, key = group.space.spans(), {}, jax.random.fold_in(key, BLOCKS)
         for i, (block, span) in enumerate(spans.items()):
             own = {"learning_rate": rates[block]} if block in rates else {}
             each[block] = made(numbers, jax.random.fold_in(key, i), span, **own)
