@@ -79,7 +79,7 @@ def check_owners(
     for group, card in singles.items():
         owners[card.name] = (group, tuple(card.numbers))
     if all("learning_rate" in card for card in optimizers.values()):  # then blocks have it, too
-        blocks = {block for o in objectives.values() for block in o.space().spans()}
+        blocks = [block for o in objectives.values() for block in o.space().spans()]
         owners = dict.fromkeys(blocks, ("block", ("learning_rate",))) | owners
     taken: dict[tuple[str, str], str] = {}
     for key in keys:
@@ -126,7 +126,8 @@ def _unowned(key, name, last, owners, objectives, optimizers) -> str:
         )
     if last in COLUMNS:
         return f"{key} cannot be an axis: results have a column of that name"
-    hint = nearest(last, selected)
+    cards = [*map(vars, objectives.values()), *optimizers.values()]
+    hint = nearest(last, [*selected, *(k for card in cards for k in card)])
     if not hint:
         elsewhere = [
             (group, n) for group in catalogue.NUMBERED for n in catalogue.holders(group, last)
@@ -134,7 +135,7 @@ def _unowned(key, name, last, owners, objectives, optimizers) -> str:
         known = ("optimizer", "sgd") if ("optimizer", "sgd") in elsewhere else None
         if found := known or next(iter(elsewhere), None):
             hint = f"; {found[1]} has it: type {found[0]}={found[1]}"
-    whose = ", ".join(n for n, (_, ks) in owners.items() if ks)
+    whose = ", ".join(n for n, (kind, ks) in owners.items() if ks and kind != "block")
     return f"no number {last!r} in {whose}{hint} (there: {', '.join(selected)})"
 
 
