@@ -225,9 +225,11 @@ class Answers(abc.ABC):
           [['converged', 'diverged'], ['converged', 'cycling']]
         """
         group = self._group(objective, optimizer)
-        labels = self.labels.column_names[1:] if self.has_labels else ["kind", "minimum_id"]
-        names = maps.columns(value, labels[2:])
-        derived = [name for name in names if name in labels]
+        own = ("run", *maps.LABELS)
+        asks = value not in maps.KNOWN and self.has_labels  # else nothing is read for it
+        measures = [name for name in self.labels.column_names if name not in own] if asks else []
+        names = maps.columns(value, measures)
+        derived = [name for name in names if name in (*maps.LABELS, *measures)]
         if not derived:
             self.need(names)
         mine = self._labelled_tiles(group) if derived else self.tiles(*names, group=group)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 
 from gdexp import descent, stopping
@@ -55,17 +54,17 @@ def go_on(problem: Problem, rules: Rules, task: Task, run: Run, span: Array, wal
       walk: so far.
     """
     first, moves = (walk.phase == AHEAD) | walk.even, walk.phase != SEEK
-    x, state = _choose(first, walk.ahead, walk.behind)
+    x, state = descent.choose(first, walk.ahead, walk.behind)
     here = run._replace(x=x, state=state)
     moved = descent.update(problem, rules, task, here, descent.see(problem, rules, task, here))
     further = walk._replace(
-        ahead=_choose(first & moves, moved, walk.ahead),
-        behind=_choose(~first & moves, moved, walk.behind),
+        ahead=descent.choose(first & moves, moved, walk.ahead),
+        behind=descent.choose(~first & moves, moved, walk.behind),
         count=walk.count + (first & moves),
         even=(walk.phase != ALONG) | ~walk.even,
     )
     found = _turned(further, (run.x, run.state), span)
-    return _choose(walk.done, walk, found)
+    return descent.choose(walk.done, walk, found)
 
 
 def period(walk: Walk, span: Array) -> Array:
@@ -83,8 +82,8 @@ def _turned(walk: Walk, point: Any, span: Array) -> Walk:
     again = (shifted | along) & ~round_ & ~_together(walk)
     phase = jnp.where(again, SEEK, jnp.where(shifted, ALONG, walk.phase))
     return Walk(
-        ahead=_choose(again, point, walk.ahead),
-        behind=_choose(again, point, walk.behind),
+        ahead=descent.choose(again, point, walk.ahead),
+        behind=descent.choose(again, point, walk.behind),
         phase=jnp.where(seeks & divides, AHEAD, phase),
         count=jnp.where(again | shifted, 0, walk.count),
         even=walk.even,
@@ -99,7 +98,3 @@ def _together(walk: Walk) -> Array:
     one, other = walk.behind[0], walk.ahead[0]
     tolerance = jnp.sqrt(jnp.finfo(one.dtype).eps)
     return stopping.euclidean(one - other) <= tolerance * (1 + stopping.euclidean(one))
-
-
-def _choose(mask: Array, one: Any, other: Any) -> Any:
-    return jax.tree.map(lambda a, b: jnp.where(mask, a, b), one, other)

@@ -95,7 +95,9 @@ class Run(NamedTuple):
     stance: Array
     reason: Array  # base.Reason; 0 while running
     reached: Array  # [T] first step at each target, or NOT_REACHED
-    last: Array | None  # value before the last update, or look, if it has batches; or no f_tol
+    last: (
+        Array | None
+    )  # value before the last update, with batches at the last look; None: no f_tol
     past: progress.Past
     state: Any  # of the optimizer
     orders: Array | None = None  # of examples up to the next look; None without batches
@@ -143,10 +145,8 @@ def init(
 
 def see(problem: Problem, rules: Rules, task: Task, run: Run, number: Array | None = None) -> Seen:
     """Evaluates at the point of `run`: for all examples, or those of its `number`th batch."""
-    numbers, examples = (
-        numbers_of(problem, rules, task.numbers),
-        _examples(problem, rules, run, number),
-    )
+    numbers = numbers_of(problem, rules, task.numbers)
+    examples = _examples(problem, rules, run, number)
     value, gradient = problem.slope(lambda x: problem.f(x, numbers, examples), run.x, numbers)
     row = [jax.lax.dynamic_index_in_dim(c, run.steps, keepdims=False) for c in rules.table]
     asked = problem.kind is progress.Kind.COUNTED
@@ -184,16 +184,16 @@ def step(
     """
     moves = (run.stance == CALM) & (run.steps < pause)
     x, state = update(problem, rules, task, run, seen, number)
-    x, state = _choose(moves, (x, state), (run.x, run.state))
+    x, state = choose(moves, (x, state), (run.x, run.state))
     steps = run.steps + moves
     past = run.past
     if isinstance(past, progress.Standstill):
         past = progress.after(past, moves & (seen.idle | (x != run.x).any()), steps)
     extra = _more(run.extra, problem.trials + problem.evaluations(state), moves)
     if problem.batches:
-        last = _choose(moves & (number == 0), None if run.last is None else run.value, run.last)
+        last = choose(moves & (number == 0), None if run.last is None else run.value, run.last)
     else:
-        last = _choose(moves, None if run.last is None else seen.value, run.last)
+        last = choose(moves, None if run.last is None else seen.value, run.last)
         run = noted(rules, run, seen)
     return run._replace(x=x, steps=steps, extra=extra, last=last, past=past, state=state)
 
@@ -214,7 +214,8 @@ def orders(problem: Problem, rules: Rules, number: Array, steps: Array) -> Array
     return problem.batches.orders(own, steps // problem.batches.steps)
 
 
-def _choose(mask: Array, new: Any, old: Any) -> Any:
+def choose(mask: Array, new: Any, old: Any) -> Any:
+    """`mask` [] chooses between two trees."""
     return jax.tree.map(lambda a, b: jnp.where(mask, a, b), new, old)
 
 

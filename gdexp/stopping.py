@@ -92,8 +92,7 @@ def look(
     """
     stands = (run.stance == STANDS) & (run.reason == Reason.RUNNING)
     due = is_due(run, place.of)
-    noted = descent.noted(rules, run, seen)
-    run = jax.tree.map(lambda new, old: jnp.where(stands | due, new, old), noted, run)
+    run = descent.choose(stands | due, descent.noted(rules, run, seen), run)
     found = _test(rules, task, run, seen, due & (run.steps > 0), None, limit)
     found = jnp.where(stands | due, found, run.reason)
     return run._replace(

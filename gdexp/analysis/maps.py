@@ -22,6 +22,8 @@ NAMES = {  # columns of names, and the names that they hold
 IDENTITIES = ("minimum_id", "period")  # whole numbers of which no mean is one
 NUMBERS = ("steps", "evaluations", "f", "f_best", "f0", "grad_norm", *IDENTITIES)
 SHARES = NAMES["outcome"]  # a share of runs that ended so
+LABELS = ("kind", "minimum_id")  # what labels tell of any run
+KNOWN = (*NAMES, *NUMBERS, *SHARES)  # what there is a map of, whatever the objective
 REGIONS = (*NAMES, *IDENTITIES)  # values that are no amounts
 
 
@@ -77,7 +79,7 @@ def columns(value: str, measures: Collection[str] = ()) -> tuple[str, ...]:
     """
     if value in SHARES:
         return ("outcome",)
-    known = [*NAMES, *NUMBERS, *measures, *SHARES]
+    known = [*KNOWN, *measures]
     if value not in known:
         raise UsageError(
             f"there is no map of {value!r}{nearest(value, known)} (there: {', '.join(known)})"

@@ -79,7 +79,7 @@ def check_owners(
     for group, card in singles.items():
         owners[card.name] = (group, tuple(card.numbers))
     if all("learning_rate" in card for card in optimizers.values()):  # then blocks have it, too
-        blocks = [block for o in objectives.values() for block in o.space().spans()]
+        blocks = [name.partition(".")[0] for o in objectives.values() for name in o.blocks()]
         owners = dict.fromkeys(blocks, ("block", ("learning_rate",))) | owners
     taken: dict[tuple[str, str], str] = {}
     for key in keys:
