@@ -37,6 +37,8 @@ FUNCTIONS = {
     "any and all": lambda x: jnp.where((x > 1).any() & ~(x > 1).all(), x.argmax(), x.argmin()),
     "nothing to add": lambda x: x[4:].sum() + x[0] + x[4:].prod(),
     "a constant": lambda x: jnp.zeros(3) + jnp.arange(3),
+    "one row for all": lambda x: jax.lax.mul(jnp.ones((3, 4), x.dtype), x[None]),
+    "hessian": jax.hessian(lambda x: jnp.sum((x[1:] - x[:-1] ** 2) ** 2)),
     "a tree": lambda x: {"a": x + 1, "b": (x.sum(), x[None] * x[:, None])},
 }
 

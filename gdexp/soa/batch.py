@@ -66,7 +66,8 @@ def bind(eqn: core.JaxprEqn, values: Sequence[Any]) -> list[Any]:
     if not any(lanes):
         return flat.bind(eqn, values)
     size, name, out = values[lanes.index(True)].shape[-1], eqn.primitive.name, eqn.outvars[0].aval
-    if name in ELEMENTWISE.split() and all(shape in ((), out.shape) for shape in shapes):
+    # JAX lets an operand be a scalar, or 1 long where the result is longer
+    if name in ELEMENTWISE.split() and all(len(shape) in (0, len(out.shape)) for shape in shapes):
         return flat.bind(eqn, [filled(*one, out.shape, size) for one in pairs])
     if name == "concatenate":
         return flat.bind(eqn, [filled(value, shape, shape, size) for value, shape in pairs])
@@ -99,7 +100,10 @@ def folded(operation: core.Primitive, value: Any, axes: tuple[int, ...]) -> Any:
 
 
 def filled(value: Any, own: tuple[int, ...], shape: tuple[int, ...], size: int) -> Any:
-    """A value of shape `own`, () or `shape`, whether it has lanes or not, as [*shape, L]."""
+    """A value of shape `own`, with lanes or without, as [*shape, L].
+
+    `own` is (), or `shape` with 1 for some of its lengths.
+    """
     has = np.ndim(value) > len(own)
     if has and own == shape:
         return value
