@@ -45,12 +45,13 @@ def peak(traced: Traced) -> int:
     """
     jaxpr = traced.closed.jaxpr
     last = {v: i for i, eqn in enumerate(jaxpr.eqns) for v in eqn.invars if _is_made(v)}
-    given, held, most = {*jaxpr.invars, *jaxpr.constvars}, 0, 0
+    kept = {*jaxpr.invars, *jaxpr.constvars, *filter(_is_made, jaxpr.outvars)}
+    held = most = 0
     for i, eqn in enumerate(jaxpr.eqns):
-        held += sum(_bytes(v) for v in eqn.outvars)
+        held += sum(map(_bytes, eqn.outvars))
         most = max(most, held)
         gone = {v for v in (*eqn.invars, *eqn.outvars) if _is_made(v) and last.get(v, -1) <= i}
-        held -= sum(_bytes(v) for v in gone - given - {*jaxpr.outvars})
+        held -= sum(_bytes(v) for v in gone - kept)
     return most
 
 
@@ -59,7 +60,7 @@ def _is_made(variable: Any) -> bool:
 
 
 def _bytes(variable: core.Var) -> int:
-    return variable.aval.size * variable.aval.dtype.itemsize
+    return variable.aval.size * variable.aval.dtype.itemsize  # a random key tells the words it has
 
 
 def bind(eqn: core.JaxprEqn, values: Sequence[Any]) -> list[Any]:

@@ -276,14 +276,14 @@ def trial(problem: Problem, rules: Rules, dim: int, lanes: int, rows: int) -> in
         task, run = descent.init(problem, rules, x, numbers, number)
         seen = descent.see(problem, rules, task, run, limit)
         run = descent.step(problem, rules, task, run, seen, limit, limit)
-        return (task, run), (task.number, told_of(run))
+        at_all = descent.see(problem, rules, task, run) if problem.batches else ()
+        return (task, run), (task.number, told_of(run)), at_all
 
-    lane, told = jax.eval_shape(first, *one, limit)
+    traced = flat.trace(first, *one, limit)
+    lane, told, _ = traced.out
     held = lanes * _bytes(lane) + 2 * rows * _bytes(one) + 2 * (lanes + rows) * _bytes(told)
-    if rules.rows:  # what all examples come to, layer by layer, outweighs what a run holds
-        see = flat.trace(functools.partial(descent.see, problem, rules), *lane)
-        held += lanes * flat.peak(see)
-    return held
+    # what all examples come to, layer by layer, or a Hessian outweighs what a run holds
+    return held + lanes * flat.peak(traced) + _bytes(rules.rows)
 
 
 def _bytes(tree: Any) -> int:

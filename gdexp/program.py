@@ -155,8 +155,8 @@ def lane_count(platform: str, group: Group) -> int:
         D = 1000, sgd         0.8   2.2   2.0   1.8
         D = 1000, adam        0.4   1.0   0.9   0.8
 
-    A model's examples fill vectors by themselves, so that few lanes do. Thousand steps a second by
-    lanes, of a network 64-32-10 (D = 2,410) on 1,437 digits:
+    A model's examples count as well, and fill vectors by themselves, so that few lanes do.
+    Thousand steps a second by lanes, of a network 64-32-10 (D = 2,410) on 1,437 digits:
 
                                  8    16    32    64
         all examples           3.1   2.9   1.9   2.0
@@ -164,7 +164,8 @@ def lane_count(platform: str, group: Group) -> int:
 
     Accelerators need many more to fill: that figure is an estimate, none was at hand.
     """
-    words = 4 * group.space.dim + len(group.names) + 16
+    examples = sum(rows.size for rows in group.objective.rows(np.float32))
+    words = 4 * group.space.dim + len(group.names) + 16 + examples
     room, most = (2**16, 2**10) if platform == "cpu" else (2**23, 2**17)
     least = 8 if group.objective.count else 32
     return 2 ** int(math.log2(min(most, max(least, room // words))))

@@ -149,6 +149,14 @@ def test_what_a_model_makes_of_all_examples_is_counted(tmp_path):
     assert small > 2 * 4 * 2000 * 100
 
 
+def test_what_an_optimizer_makes_is_counted():
+    """Newton's method holds a Hessian, [D, D] in float32, in each lane."""
+    asked = api.experiment({"rosenbrock": {"dim": 300}}, optimizer="newton")
+    [group] = plan.make(asked).groups
+    lanes, total = engine._needs(asked, group, devices.find("cpu"))
+    assert total / lanes > 4 * 300**2
+
+
 def test_too_many_examples_are_told(monkeypatch):
     monkeypatch.setattr(memory, "free", lambda device: 1000)
     asked = "8 lanes of 2,410 dimensions for 1,437 examples need .* fewer dimensions or examples"
@@ -157,9 +165,17 @@ def test_too_many_examples_are_told(monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [None, 32])
-def test_what_is_counted_is_near_what_the_compiler_takes(size):
-    asked = api.experiment({"mlp": {"batch_size": size}}, grid={"learning_rate": [0.1, 0.2]})
+@pytest.mark.parametrize(
+    ("card", "optimizer"),
+    [
+        ({"mlp": {}}, "sgd"),
+        ({"mlp": {"batch_size": 32}}, "sgd"),
+        ({"mlp": {"hidden": []}}, "newton"),
+        ({"rosenbrock": {"dim": 1000}}, "newton"),
+    ],
+)
+def test_what_is_counted_is_near_what_the_compiler_takes(card, optimizer):
+    asked = api.experiment(card, optimizer=optimizer, grid={"learning_rate": [0.1, 0.2]})
     made, here = engine.Engine(asked, plan.make(asked)), devices.find("cpu")
     [group] = plan.make(asked).groups
     taken = made.program(0).compiled[made.device].func.memory_analysis()
