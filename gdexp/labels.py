@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -21,7 +22,8 @@ from gdexp.plan import Group, Plan
 from gdexp.results import Results
 
 TOLERANCE = 1e-4  # of the domain's width: stationary points nearer to each other are one
-MOST_WORK = 2**20  # dimensions × examples, above which the curvature of a model takes too long
+SMALL = 2**12  # dimensions × examples of a model whose ends are told however many they are
+MOST_WORK = 2**27  # runs × dimensions × examples of a larger one: a quarter of a minute
 NEEDED = ("x", "outcome")  # columns without which nothing can be told
 CONVERGED, LOST = (OUTCOMES.index(o) for o in (Outcome.CONVERGED, Outcome.DIVERGED))
 UNRESOLVED = KINDS.index(Kind.UNRESOLVED)
@@ -98,7 +100,7 @@ class Setting:
 class _Objective:
     """All groups of one objective."""
 
-    def __init__(self, group: Group):
+    def __init__(self, group: Group, runs: int):
         self.name = group.objective_name
         self.keys = [key for key, (room, _) in group.varies.items() if room == "objective"]
         self.numbers = [group.varies[key] for key in self.keys]
@@ -107,7 +109,8 @@ class _Objective:
         width = np.mean(np.subtract(group.space.high, group.space.low))
         self.tolerance = TOLERANCE * float(width)
         self.curvature = of_objective(group.objective, names)
-        self.is_told = self.dim * group.objective.count <= MOST_WORK
+        size = self.dim * group.objective.count
+        self.is_told = size <= SMALL or runs * size <= MOST_WORK
         self.settings: dict[tuple[float, ...], Setting] = {}
         self.objective, self.varied = group.objective, names
         self.measures = measures.names(group.objective)
@@ -132,10 +135,13 @@ def prepare(experiment: Experiment, plan: Plan) -> dict[str, _Objective]:
     There are none where `store.columns` leaves out what is needed.
     """
     objectives: dict[str, _Objective] = {}
+    runs = collections.Counter()
+    for group in plan.groups:
+        runs[group.objective_name] += group.count
     if not set(NEEDED) - set(experiment.columns):
         for group in plan.groups:
-            if group.objective_name not in objectives:
-                objectives[group.objective_name] = made = _Objective(group)
+            if (name := group.objective_name) not in objectives:
+                objectives[name] = made = _Objective(group, runs[name])
                 if made.is_told:
                     made.curvature.prepare(made.dim, len(made.numbers))
     return objectives

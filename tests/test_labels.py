@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import gdexp
-from gdexp import job
+from gdexp import job, labels
 from gdexp.api import experiment
 from gdexp.base import UsageError
 
@@ -67,6 +67,24 @@ def test_a_flat_exponential_yields_no_minimum():
     )
     assert set(found.labels["kind"].to_pylist()) == {"unresolved"}
     assert len(found.minima) == 0
+
+
+def test_what_would_take_too_long_is_told_to_be_left_out(monkeypatch):
+    """By runs × dimensions × examples; a small model's ends are told whatever their number."""
+
+    def told(runs):
+        found = gdexp.sweep(
+            "linear_regression", grid={"learning_rate": [0.1]}, start={"uniform": runs}
+        )
+        told = found.summary["stationary"]["linear_regression"]["told"]
+        kind = "minimum" if told else "unresolved"
+        assert set(found.labels["kind"].to_pylist()) == {kind}
+        return told
+
+    monkeypatch.setattr(labels, "MOST_WORK", 10 * 2 * 100)
+    assert told(11)
+    monkeypatch.setattr(labels, "SMALL", 199)
+    assert told(10) and not told(11)
 
 
 def test_an_objectives_own_numbers_have_catalogues_of_their_own():

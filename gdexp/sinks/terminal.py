@@ -147,7 +147,10 @@ def closing(results: Any) -> Iterator[str]:
     runs, seconds = summary["runs"], f"{summary['seconds']:.1f} s"
     for name, found in summary["stationary"].items():
         if runs > 1 and not found["told"]:
-            yield f"[dim]{name}: what its runs ended at would take too long to tell[/]"
+            yield (
+                f"[dim]{name}: what its runs ended at would take too long to tell; fewer runs or a "
+                "smaller model are told[/]"
+            )
         if runs > 1 and found["minima"]:
             minima = f"{found['minima']} minim{'um' if found['minima'] == 1 else 'a'}"
             if found["functions"] > 1:
