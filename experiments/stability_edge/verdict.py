@@ -68,7 +68,7 @@ def check(functions, network):
     rows = thresholds(functions)
     assert (rows["formula"] == "2/L").all()
     assert len(rows) >= len(functions.config["objective"])
-    assert rows["off"].max() < 1e-5
+    assert rows["off"].max() < 1e-6  # what the bisection tells
     for rate, walk in walks(network).items():
         assert np.allclose(walk["stability_limit"], 2 / rate)
         late = walk[walk["step"] >= 2000]
@@ -76,8 +76,10 @@ def check(functions, network):
             assert late["sharpness"].max() < 1.15 * 2 / rate  # it does not stay above
             assert late["f"].iloc[-1] < late["f"].iloc[0]  # and the loss goes on falling
     if len(walks(network)) == 4:
-        steep = walks(network)[0.2]
-        steep = steep[steep["step"] >= 1000]
-        assert np.allclose(steep["sharpness"], 10, rtol=0.1)
+        for rate in (0.2, 0.25):
+            steep = walks(network)[rate]
+            steep = steep[steep["step"] >= 800]
+            assert np.allclose(steep["sharpness"], 2 / rate, rtol=0.06)
+            assert steep["f"].iloc[-1] < 0.75 * steep["f"].iloc[0]
         flat = walks(network)[0.1]["sharpness"].to_numpy()
         assert (np.diff(flat[5:]) > 0).all() and flat[-1] < 20  # still on its way up

@@ -70,5 +70,5 @@ def check(rough, smooth):
     one, other = measured(rough), measured(smooth)
     assert one.dimension > other.dimension and one.cells > 2 * other.cells
     if rough.manifest["runs"] >= 65_536:
-        assert one.low > 1.1 and one.dimension < 1.9
-        assert other.low < 1 < other.high or other.dimension < 1
+        assert one.low > 1.2 and one.dimension < 1.7
+        assert other.low < 1 < other.high and 0.9 < other.dimension < 1.1
