@@ -184,9 +184,14 @@ class Objective:
         return {}
 
     @property
+    def card(self) -> dict[str, Any]:
+        """Its fields and their values."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    @property
     def numbers(self) -> dict[str, float]:
         """The numbers of this objective and their values: what a sweep may vary."""
-        return numbers_of(dataclasses.asdict(self))
+        return numbers_of(self.card)
 
     def with_numbers(self, numbers: Mapping[str, Any]) -> Objective:
         """This objective with other numbers, which may be traced scalars."""

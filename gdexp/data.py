@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ class Table(NamedTuple):
     source: str  # for messages
 
 
-class Examples(NamedTuple):
+class Split(NamedTuple):
     """What a model learns from, and what is held out: features [n, F] and targets [n, O]."""
 
     learned: tuple[np.ndarray, np.ndarray]
@@ -32,7 +32,7 @@ class Examples(NamedTuple):
 
 def examples(
     name: str, target: str | None, classes: bool, standardize: bool, held_out: int | None
-) -> Examples:
+) -> Split:
     """The examples of `digits`, or of a file.
 
     Args:
@@ -56,12 +56,14 @@ def examples(
             )
         return _prepared(name, None, classes, standardize, held_out)
     path = Path(name)
-    if path.suffix not in READERS:
+    if path.suffix.lower() not in READERS:
         raise UsageError(
             f"objective.mlp.data={name}: type digits, or a file that ends in {', '.join(READERS)}"
         )
     if not path.is_file():
-        raise UsageError(f"objective.mlp.data={name}: there is no such file")
+        absent = f"there is no such file (seen from {Path.cwd()})"
+        what = "that is a folder" if path.is_dir() else absent
+        raise UsageError(f"objective.mlp.data={name}: {what}")
     told = path.stat()
     stamp = told.st_mtime_ns, told.st_size  # a file that has changed is read again
     return _prepared(name, target, classes, standardize, held_out, *stamp)
@@ -70,19 +72,20 @@ def examples(
 @functools.lru_cache(8)
 def _prepared(
     name: str, target: str | None, classes: bool, standardize: bool, held_out: int | None, *_: int
-) -> Examples:
+) -> Split:
     table = _digits() if name == DIGITS else _read(name, target)
     targets = _one_hot(table) if classes else table.target[:, None]
     out = np.arange(len(targets)) % held_out == 0 if held_out else np.zeros(len(targets), bool)
     if out.all():
         raise UsageError(
-            f"objective.mlp.held_out={held_out} leaves no example of {name} to learn from"
+            f"objective.mlp.held_out={held_out} leaves no example of {name} to learn from: type 2 "
+            "or more, or null to hold none out"
         )
     features = table.features
     if standardize:
         mean, deviation = features[~out].mean(axis=0), features[~out].std(axis=0)
         features = (features - mean) / np.where(deviation > 0, deviation, 1)
-    return Examples((features[~out], targets[~out]), (features[out], targets[out]))
+    return Split((features[~out], targets[~out]), (features[out], targets[out]))
 
 
 def _one_hot(table: Table) -> np.ndarray:
@@ -114,7 +117,7 @@ def _read(name: str, target: str | None) -> Table:
     """What is in a file."""
     path = Path(name)
     try:
-        columns = READERS[path.suffix](path)
+        columns = READERS[path.suffix.lower()](path)
     except UsageError:
         raise
     except Exception as error:  # whatever a reader makes of a file that is none of its kind
@@ -136,26 +139,42 @@ def _read(name: str, target: str | None) -> Table:
 
 def _numbers(name: str, key: str, values: np.ndarray) -> np.ndarray:
     """A column as real numbers; UsageError where a value is missing or none."""
-    if values.dtype.kind not in "biuf":
-        [text] = values[:1].tolist()
-        raise UsageError(
-            f"{name}: column {key!r} holds no numbers ({text!s:.40} ...): leave it out, or "
-            "write numbers for its values"
-        )
+    if values.dtype.kind not in "biuf":  # texts, dates, or what misses a value and has no NaN
+        given = values.tolist()
+        wrong = [i for i, v in enumerate(given) if v is not None and not _is_number(v)]
+        texts = wrong or [i for i, v in enumerate(given) if isinstance(v, str)]
+        if texts:
+            raise UsageError(
+                f"{name}: column {key!r} holds {given[texts[0]]!r:.40} in example {texts[0] + 1}, "
+                "which is no number: leave the column out, or write numbers for its values"
+            )
+        values = np.array([np.nan if v is None else v for v in given])
     found = values.astype(np.float64)
     lost = np.flatnonzero(~np.isfinite(found))
     if len(lost):
         raise UsageError(
             f"{name}: column {key!r} has {len(lost)} values that are missing or infinite, the "
-            f"first in row {lost[0] + 1}: leave these rows out, or fill them"
+            f"first in example {lost[0] + 1}: leave these examples out, or fill them"
         )
     return found
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _csv(path: Path) -> Mapping[str, np.ndarray]:
     from pyarrow import csv
 
-    return _columns(csv.read_csv(path))
+    found = csv.read_csv(path)
+    if all(map(_is_number, found.column_names)):
+        told = ",".join(found.column_names)
+        raise UsageError(f"{path} has no line of names: its first is {told:.40}; put one above it")
+    return _columns(found)
 
 
 def _parquet(path: Path) -> Mapping[str, np.ndarray]:
@@ -185,7 +204,7 @@ def _npz(path: Path) -> Mapping[str, np.ndarray]:
             f"{path}: x has the shape {x.shape} and y {y.shape}: they need as many rows, "
             "x [n, ...] and y [n]"
         )
-    flat = x.reshape(len(x), -1)
+    flat = x.reshape(len(x), int(np.prod(x.shape[1:])))
     return {**{f"x{i}": column for i, column in enumerate(flat.T)}, "y": y}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import hashlib
 import math
@@ -29,9 +30,16 @@ class Learning(Objective):
     def __post_init__(self):
         if self.batch_size is not None and self.batch_size > self.count:
             raise UsageError(
-                f"batch_size={self.batch_size} is more than there are: type up to {self.count}, or "
-                "null for all examples"
+                f"batch_size={self.batch_size} is more than the {self.count:,} examples to learn "
+                f"from: type 1 to {self.count}, or null for all of them"
             )
+
+    def with_numbers(self, numbers: Mapping[str, Any]) -> Learning:
+        """This objective with other numbers and the very same examples."""
+        found = copy.copy(self)
+        for name, number in numbers.items():
+            object.__setattr__(found, name, number)
+        return found
 
     @property
     def count(self) -> int:

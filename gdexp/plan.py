@@ -263,7 +263,8 @@ def _group(
         for room, what in held:
             if what == last and owner in ("", owners.get(room)):
                 return (room, what)
-        return ("block", owner) if (last, owner in space.spans()) == (RATE, True) else None
+        has = last == RATE and RATE in {**optimizer.structure, **optimizer.numbers}
+        return ("block", owner) if has and owner in space.spans() else None
 
     blocks = {varies(key) for key in (*experiment.grid, *experiment.draw)} - {None, *held}
     held |= dict.fromkeys(sorted(blocks), optimizer.numbers.get(RATE, math.nan))

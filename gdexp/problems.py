@@ -38,8 +38,10 @@ def of_group(group: Group, sign: float) -> Problem:
         return optimizers.evaluations(group.optimizer.name, group.space.dim, state)
 
     def rate(numbers):
-        rates = [held(numbers, "optimizer").get("learning_rate", 1.0)]
-        return functools.reduce(jnp.maximum, map(jnp.abs, held(numbers, "block").values()), *rates)
+        each = held(numbers, "block")
+        if not each or set(group.space.spans()) - set(each):  # some blocks have the optimizer's
+            each |= {"": held(numbers, "optimizer").get("learning_rate", 1.0)}
+        return functools.reduce(jnp.maximum, map(jnp.abs, each.values()))
 
     def factor(numbers, count):
         return _schedule(group.singles["schedule"], held(numbers, "schedule"))(count)

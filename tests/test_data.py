@@ -68,9 +68,13 @@ def text(folder, name, what):
 @pytest.mark.parametrize(
     ("name", "what", "told"),
     [
-        ("a.csv", "x,y\n1,2\n,3\n", "column 'x' has 1 values that are missing .* first in row 2"),
+        ("a.csv", "x,y\n1,2\n,3\n", "'x' has 1 values that are missing .* first in example 2"),
         ("a.csv", "x,y\n1,2\n2,inf\n", "column 'y' has 1 values .* infinite"),
-        ("a.csv", "x,y\nred,2\nblue,3\n", r"column 'x' holds no numbers \(red ...\)"),
+        ("a.csv", "x,y\n2,2\nblue,3\n", "column 'x' holds 'blue' in example 2, which is no num"),
+        ("a.csv", "x,y\n2000-01-01,2\n,3\n", r"'x' holds datetime.date\(.* in example 1"),
+        ("a.csv", "x,y\n,2\n,3\n", "column 'x' has 2 values that are missing"),
+        ("a.csv", "x,y\ntrue,2\n,3\n", "column 'x' has 1 values that are missing .* example 2"),
+        ("a.csv", "1,2,0\n2,3,1\n3,4,1\n", "has no line of names: its first is 1,2,0"),
         ("a.csv", "x,y\n1,2\n1\n", "cannot be read as .csv: .*2 columns"),
         ("a.csv", "x,y\n", "holds no examples"),
         ("a.csv", "", "cannot be read as .csv"),
@@ -93,6 +97,7 @@ def test_what_is_wrong_with_a_file_is_told(name, what, told, tmp_path):
     [
         ({"x": np.ones((3, 2))}, r"needs arrays x \[n, ...\] and y \[n\] \(there: x\)"),
         ({"x": np.ones((3, 2)), "y": np.ones(2)}, r"x has the shape \(3, 2\) and y \(2,\)"),
+        ({"x": np.ones((0, 2)), "y": np.ones(0)}, "holds no examples"),
         ({"x": np.array([object()]), "y": np.ones(1)}, "cannot be read as .npz: .*pickle"),
     ],
 )
@@ -107,6 +112,9 @@ def test_a_column_or_file_that_is_not_there_is_told(tmp_path):
         data.examples(written(tmp_path, "csv"), "lable", True, True, None)
     with pytest.raises(UsageError, match="there is no such file"):
         data.examples(str(tmp_path / "none.csv"), None, True, True, None)
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UsageError, match="that is a folder"):
+        data.examples(str(tmp_path / "folder.csv"), None, True, True, None)
     with pytest.raises(UsageError, match="held_out=1 leaves no example"):
         data.examples(written(tmp_path, "csv"), None, True, True, 1)
     with pytest.raises(UsageError, match="goes with a file"):

@@ -78,9 +78,9 @@ def check_owners(
         owners[name] = ("optimizer", varies)
     for group, card in singles.items():
         owners[card.name] = (group, tuple(card.numbers))
-    if all("learning_rate" in card for card in optimizers.values()):  # then blocks have it, too
-        blocks = [name.partition(".")[0] for o in objectives.values() for name in o.blocks()]
-        owners = dict.fromkeys(blocks, ("block", ("learning_rate",))) | owners
+    blocks = {name.partition(".")[0] for o in objectives.values() for name in o.blocks()}
+    if any("learning_rate" in card for card in optimizers.values()):  # then blocks have it, too
+        owners = dict.fromkeys(sorted(blocks), ("block", ("learning_rate",))) | owners
     taken: dict[tuple[str, str], str] = {}
     for key in keys:
         name, _, last = key.rpartition(".")
@@ -90,6 +90,11 @@ def check_owners(
             if last in ks and (name == n or (not name and kind != "block"))
         }
         if not having:
+            if name in blocks and name not in owners and last == "learning_rate":
+                told = ", ".join(optimizers)
+                raise UsageError(
+                    f"{told} has no learning rate, so no block has one: drop grid.{key}"
+                )
             raise UsageError(_unowned(key, name, last, owners, objectives, optimizers))
         if len(set(having.values())) > 1:
             choice = " or ".join(f"grid.{n}.{last}" for n in having)
@@ -113,7 +118,7 @@ def _unowned(key, name, last, owners, objectives, optimizers) -> str:
     structure = [
         f"{group}.{n}.{last}"
         for group, cards in (
-            ("objective", {n: vars(o) for n, o in objectives.items()}),
+            ("objective", {n: o.card for n, o in objectives.items()}),
             ("optimizer", optimizers),
         )
         for n, card in cards.items()
@@ -126,7 +131,7 @@ def _unowned(key, name, last, owners, objectives, optimizers) -> str:
         )
     if last in COLUMNS:
         return f"{key} cannot be an axis: results have a column of that name"
-    cards = [*map(vars, objectives.values()), *optimizers.values()]
+    cards = [*(o.card for o in objectives.values()), *optimizers.values()]
     hint = nearest(last, [*selected, *(k for card in cards for k in card)])
     if not hint:
         elsewhere = [

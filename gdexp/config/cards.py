@@ -31,7 +31,7 @@ def objectives(tree: Mapping[str, Any]) -> dict[str, Objective]:
         else:
             values = card("objective", name, given)
             made[name] = catalogue.objectives()[name](**values)
-            _whole_dimensions(name, made[name].dim)
+            _check_size(name, made[name])
             if made[name].dim < made[name].min_dim:
                 raise UsageError(f"objective.{name}.dim must be {made[name].min_dim} or more")
     return made
@@ -83,6 +83,17 @@ def _dimensions(start: Mapping[str, Any]) -> int | None:
 def _whole_dimensions(name: str, dim: Any) -> int | None:
     key = f"objective.{name}.dim"
     return None if dim is None else whole(key, dim, low=1, high=MOST_DIMENSIONS)
+
+
+def _check_size(name: str, objective: Objective) -> None:
+    """Raises UsageError for more dimensions than there may be, with what to lower."""
+    if objective.dim > MOST_DIMENSIONS and "dim" not in objective.card:
+        widths = [key for key, value in objective.card.items() if isinstance(value, tuple)]
+        told = " or ".join(f"objective.{name}.{key}" for key in widths) or "its numbers"
+        raise UsageError(
+            f"{name} has {objective.dim:,} parameters, at most {MOST_DIMENSIONS:,}: lower {told}"
+        )
+    _whole_dimensions(name, objective.dim)
 
 
 def _user_function(

@@ -41,7 +41,8 @@ class LogisticRegression(Learning):
         return jax.nn.softplus(-(row @ x))
 
     def hits(self, x, row):
-        return row @ x > 0
+        side = row @ x  # 0 on the line itself, which is told to be of the class 1
+        return (side > 0) | ((side == 0) & (row[:, 2] > 0))
 
     def penalty(self, x):
         return self.l2 / 2 * jnp.sum(x[:2] ** 2)

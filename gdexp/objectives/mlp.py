@@ -1,8 +1,10 @@
 """A network of fully connected layers: handwritten digits, or whatever a file holds."""
 
 import dataclasses
+import functools
 import itertools
 import math
+import numbers
 from typing import Any
 
 import jax
@@ -43,14 +45,14 @@ class Mlp(Learning):
 
     def __post_init__(self):
         widths = self.hidden if isinstance(self.hidden, list | tuple) else (self.hidden,)
-        whole = all(isinstance(w, int) and not isinstance(w, bool) and w > 0 for w in widths)
-        if not whole:
+        if not all(isinstance(w, numbers.Integral) and w > 0 and w is not True for w in widths):
             raise UsageError(f"objective.mlp.hidden={list(widths)}: type widths, as in [32,16]")
-        object.__setattr__(self, "hidden", tuple(widths))
+        object.__setattr__(self, "hidden", tuple(map(int, widths)))
         for key, known in (("activation", ACTIVATIONS), ("cost", COSTS), ("task", TASKS)):
             if getattr(self, key) not in known:
                 raise UsageError(
-                    f"objective.mlp.{key}={getattr(self, key)} is not one of {', '.join(known)}"
+                    f"objective.mlp.{key}={getattr(self, key)} is not one of {', '.join(known)}: "
+                    "type one of them (-m makes a sweep of each of several)"
                 )
         if (self.task, self.cost) == ("numbers", "softmax"):
             raise UsageError(
@@ -80,8 +82,8 @@ class Mlp(Learning):
     def held_out_arrays(self):
         return self._examples.held_out
 
-    @property
-    def _examples(self):
+    @functools.cached_property
+    def _examples(self):  # read once: what was planned is what is learned from
         classes = self.task == "classes"
         return data.examples(self.data, self.target, classes, self.standardize, self.held_out)
 

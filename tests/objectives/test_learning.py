@@ -1,6 +1,7 @@
 """Models: their parts, costs, and what they are judged by."""
 
 import itertools
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -97,6 +98,46 @@ def test_a_line_tells_two_clouds_apart():
         np.ones((2, 1)),
     )
     assert found["accuracy"].sum() == pytest.approx(1) and 0.8 < found["accuracy"][0] < 0.95
+    nowhere = measures.at(LogisticRegression(), (), np.zeros((1, 3)), np.empty((1, 0)))
+    assert nowhere["accuracy"].tolist() == [0.5]  # on the line: a toss
+
+
+def test_where_no_block_moves_a_run_stalls():
+    """A rate of zero is no rest; the optimizer's counts for blocks that have none of their own."""
+
+    def outcomes(*keys):
+        found = gdexp.sweep(
+            "linear_regression",
+            optimizer="adam",
+            grid={key: [0.0] for key in keys},
+            stop_max_steps=200,
+        )
+        return found.summary["outcomes"]
+
+    assert outcomes("w.learning_rate", "b.learning_rate")["unfinished"] == 1
+    assert outcomes("learning_rate")["unfinished"] == 1
+    assert outcomes("w.learning_rate")["unfinished"] == 1
+
+
+def test_in_a_race_blocks_have_rates_where_there_are_any():
+    found = gdexp.sweep(
+        "linear_regression",
+        optimizer=["sgd", "random_search"],
+        grid={"w.learning_rate": [0.01, 0.02]},
+        stop_max_steps=5,
+    )
+    rates = found.to_pandas().groupby("optimizer", observed=True)["w.learning_rate"]
+    assert rates.count().to_dict() == {"sgd": 2, "random_search": 0}
+
+
+def test_what_was_read_is_what_is_learned_from(file, tmp_path):
+    """Whatever becomes of a file while its sweep runs."""
+    copy = tmp_path / "copy.npz"
+    copy.write_bytes(Path(file).read_bytes())
+    model = Mlp(hidden=(3,), data=str(copy))
+    digest, count = model.digest(), model.count
+    copy.unlink()
+    assert (model.with_numbers({"l2": 0.5}).digest(), model.count) == (digest, count)
 
 
 def test_a_number_may_be_told_instead_of_a_class(tmp_path):
@@ -119,10 +160,12 @@ def test_a_number_may_be_told_instead_of_a_class(tmp_path):
     [
         ({"hidden": [0]}, r"mlp.hidden=\[0\]: type widths, as in \[32,16\]"),
         ({"hidden": "wide"}, "type widths"),
+        ({"hidden": [True]}, "type widths"),
         ({"activation": "sigmoid"}, "is not one of tanh, relu"),
         ({"cost": "hinge"}, "is not one of softmax, squared_error"),
         ({"task": "numbers"}, "of numbers type objective.mlp.cost=squared_error"),
-        ({"batch_size": 1438}, "type up to 1437"),
+        ({"hidden": [300000]}, "22,500,010 parameters, at most 1,000,000: lower objective.mlp.hid"),
+        ({"batch_size": 1438}, "more than the 1,437 examples to learn from: type 1 to 1437"),
     ],
 )
 def test_a_network_that_cannot_be_is_refused(card, told):
@@ -214,7 +257,7 @@ def test_rates_of_blocks_may_be_drawn_and_zipped(file):
         ({"grid": {"layer1.momentum": RATES}}, "momentum"),
         ({"grid": {"layer1.learning_rate": RATES}, "optimizer": "lbfgs"}, "leave out grid.BLOCK"),
         ({"grid": {"layer1.learning_rate": RATES}, "optimizer": "newton"}, "leave out grid.BLOCK"),
-        ({"grid": {"layer1.learning_rate": RATES}, "optimizer": "random_search"}, "layer1"),
+        ({"grid": {"layer1.learning_rate": RATES}, "optimizer": "random_search"}, "no learning"),
     ],
 )
 def test_a_rate_that_a_block_cannot_have_is_refused(asked, told, file):
