@@ -76,7 +76,7 @@ def bases():
     ]
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [30, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_saved_configs(whole, tmp_path, count):
     folder, taken = tmp_path / "theirs", 0
     shutil.copytree(whole, folder, ignore=shutil.ignore_patterns("*.parquet"))
@@ -175,7 +175,7 @@ def typed(chance):
     return words
 
 
-@pytest.mark.parametrize("count", [60, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [20, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_words(tmp_path, monkeypatch, capsys, count):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["gdexp"])

@@ -17,7 +17,13 @@ COLUMNS = ("x0", "x", "f0", "f", "f_best", "grad_norm", "steps", "evaluations", 
 CASES = [
     pytest.param("rosenbrock", "sgd", {"dtype": "float32"}, id="rosenbrock"),
     pytest.param("himmelblau", "adam", {"stop_f_tol": 1e-7}, id="himmelblau"),
-    pytest.param("two_wells", {"sgd": {"momentum": 0.9}}, {"dtype": "float64"}, id="two_wells"),
+    pytest.param(
+        "two_wells",
+        {"sgd": {"momentum": 0.9}},
+        {"dtype": "float64"},
+        marks=pytest.mark.slow,
+        id="two_wells",
+    ),
     pytest.param("rastrigin", "rmsprop", {}, marks=pytest.mark.slow, id="rastrigin"),
     pytest.param(
         "ackley",

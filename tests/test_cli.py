@@ -165,13 +165,14 @@ def test_the_lesson_prints_its_path_in_plain_lines(call, tmp_path):
             ["objective=./mine.py:f", "grid.a=4,12", "start.points=[[3,3]]"],
             [("converged", 47, [1.27, -1.079]), ("diverged", None, None)],
         ),
-        (
+        pytest.param(
             ["grid.learning_rate=0.01,0.1,0.5", "stop.max_steps=50"],
             [
                 ("unfinished", 50, [1.79, -1.059]),
                 ("converged", 47, [1.27, -1.079]),
                 ("diverged", None, None),
             ],
+            marks=pytest.mark.slow,
         ),
     ],
     ids=["formula", "file", "grid"],

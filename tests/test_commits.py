@@ -423,7 +423,7 @@ def assert_same(folder, whole, *tables):
         assert getattr(found, table).equals(getattr(wanted, table)), table
 
 
-@pytest.mark.parametrize("every", [37, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [97, pytest.param(1, marks=pytest.mark.slow)])
 def test_whichever_operation_of_a_sweep_fails_it_stops_cleanly_and_resumes(
     every, tmp_path, capsys, monkeypatch
 ):

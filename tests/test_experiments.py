@@ -17,6 +17,17 @@ ROOT = Path(__file__).parents[1]
 FOLDERS = sorted(path.parent for path in ROOT.glob("experiments/*/verdict.py"))
 # what rounding decides: their figures are of the machine that drew them, their checks hold anywhere
 ROUNDED = {"digits", "stability_edge", "trainability_boundary"}
+LONG = {
+    "lesson_linear_map",
+    "lesson_random_search",
+    "lesson_sgd",
+    "optimizer_race",
+    "stability_edge",
+}
+SMALL = [
+    pytest.param(folder, marks=pytest.mark.slow if folder.name in LONG else ())
+    for folder in FOLDERS
+]
 
 
 def loaded(path):
@@ -39,7 +50,7 @@ def copied(folder, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", SMALL, ids=lambda folder: folder.name)
 def test_an_experiment_holds_at_a_small_size(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(copied(folder, tmp_path))
     verdict = loaded(folder / "verdict.py")

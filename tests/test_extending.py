@@ -40,7 +40,7 @@ CHANGES = [  # changes, the same as arguments, runs taken of 320
     ({"start.low": -1.0}, {"start": {"uniform": {"num": 40, "low": -1.0}}}, 0),
     ({"replicates": 2}, {"replicates": 2}, 320),
 ]
-SELDOM = {"start.low", "replicates"}
+SELDOM = {"start.low", "replicates", "grid.learning_rate"}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_only_what_is_missing_is_descended(small, monkeypatch):
     assert sum(new) == 40 and sum(canaries) <= 2 * 1024
 
 
-@pytest.mark.parametrize("tile_runs", [16, 64])
+@pytest.mark.parametrize("tile_runs", [64, pytest.param(16, marks=pytest.mark.slow)])
 def test_it_takes_runs_into_tiles_of_any_size(small, monkeypatch, tile_runs):
     """One tile takes from several, and several from one."""
     changes = {"start.num": 70, "grid.learning_rate": [0.005, 0.1, 0.3]}

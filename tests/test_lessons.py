@@ -187,6 +187,7 @@ def test_a_linear_map_is_learned_from_its_gradient():
     assert found.runs["steps_to_target"].to_pylist() == [[15]]
 
 
+@pytest.mark.slow
 def test_the_linear_map_is_as_sharp_as_it_should_be():
     found = gdexp.sweep("linear_map", grid={"learning_rate": [0.1, 0.14]}, dtype="float64")
     [point] = found.minima.to_pylist()
@@ -195,6 +196,7 @@ def test_the_linear_map_is_as_sharp_as_it_should_be():
     assert found.runs["outcome"].to_pylist() == ["converged", "diverged"]
 
 
+@pytest.mark.slow
 def test_the_bias_of_a_line_takes_its_time():
     [row] = rows("linear_regression", [0.001], "own", stop_max_steps=3000)
     assert 20 - row["x"][1] == pytest.approx(20 * 0.998**3000, abs=1e-9)

@@ -129,6 +129,7 @@ def test_the_parquet_files_lie_in_the_wandb_run_as_well(lr_grid):
     assert len(json.loads(table.read_text())["data"]) == 10_000
 
 
+@pytest.mark.slow
 def test_running_again_gives_the_same_tiles(lr_grid, tmp_path):
     _, directory = lr_grid
     done = call("+sweep=lr_grid", "wandb.mode=disabled", "hydra.run.dir=again", cwd=tmp_path)

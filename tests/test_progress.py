@@ -17,7 +17,7 @@ def one(objective, rate, x0, **keys):
     return tuple(row[name][0].as_py() for name in ("outcome", "reason", "period", "steps"))
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("dtype", ["float32", pytest.param("float64", marks=pytest.mark.slow)])
 def test_two_over_the_curvature_along_the_top_eigenvector_is_a_cycle_of_two(dtype):
     """x ↦ x − (2/L) L x = −x, exactly: f = 4x² + y²/2 has L = 8 along x."""
     outcome, reason, period, _ = one("4*x**2 + y**2/2", 0.25, (3.0, 0.0), dtype=dtype)

@@ -49,7 +49,10 @@ def assert_same(folder, whole, *tables):
     assert found.summary == wanted.summary
 
 
-@pytest.mark.parametrize("missing", [[], [2], [0, 3], [0, 1, 2, 3]])
+@pytest.mark.parametrize(
+    "missing",
+    [[0, 3], *(pytest.param(m, marks=pytest.mark.slow) for m in ([], [2], [0, 1, 2, 3]))],
+)
 def test_what_is_missing_is_made_and_what_is_there_is_kept(cut, whole, missing):
     for number in missing:
         part(cut, number).unlink()
@@ -85,7 +88,7 @@ HARM = {
 }
 
 
-FIRST = ("cut in half", "beside a record of another")  # in every run; the others are slow tests
+FIRST = ("cut in half",)  # in every run; the others are slow tests
 
 
 @pytest.mark.parametrize(
@@ -195,7 +198,7 @@ def killed(process, folder, chance):
     return lived, stored() > before
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(1_000, marks=pytest.mark.slow)])
 def test_killed_at_random_instants_and_resumed_nothing_is_lost(kills, begin, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "TILE_RUNS", 64)  # 188 tiles
     asked = api.experiment(

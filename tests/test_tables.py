@@ -64,6 +64,7 @@ def test_too_many_steps_for_a_table_go_without():
     assert table == []
 
 
+@pytest.mark.slow
 def test_the_budget_changes_no_program_below_the_least_table():
     def digest(most):
         asked = experiment("paraboloid", optimizer="adam", stop_max_steps=most)

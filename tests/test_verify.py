@@ -95,6 +95,7 @@ def test_without_fma_the_bits_are_others_and_the_flag_is_named(whole):
     assert "largest difference" in told.stderr and "same outcome" in told.stderr
 
 
+@pytest.mark.slow
 def test_another_number_of_lanes_is_told_whatever_comes_of_it(whole):
     verdict = verify.reproduce(gdexp.load(whole), lanes=64)
     assert "himmelblau × sgd: 1024 lanes → 64" in verdict.reasons
@@ -163,12 +164,12 @@ def small(name):
     return words
 
 
-MANY = ("optimizer_race",)  # programs to compile: run as slow tests
+FIRST = ("lr_grid",)  # in every run; the others are slow tests
 
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=pytest.mark.slow if n in MANY else ()) for n in catalogue.sweeps()],
+    [pytest.param(n, marks=() if n in FIRST else pytest.mark.slow) for n in catalogue.sweeps()],
 )
 def test_every_sweep_has_the_same_bits_again(name, say, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

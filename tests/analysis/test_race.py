@@ -53,6 +53,7 @@ def test_the_cost_of_a_target_ends_where_it_is_reached(found):
     assert all(r["reached"] == 0 for r in found.success(-1e9).to_pylist())
 
 
+@pytest.mark.slow
 def test_a_line_search_is_charged_with_all_its_evaluations():
     found = gdexp.sweep(
         "paraboloid", optimizer="lbfgs", start={"uniform": 20}, stop_targets=[1.0, 1e-3]

@@ -230,6 +230,7 @@ def test_blocks_descend_at_rates_of_their_own(optimizer, file):
         assert (x[:first] == x0[:first]).all() and (x[first:] != x0[first:]).any()
 
 
+@pytest.mark.slow
 def test_rates_of_blocks_may_be_drawn_and_zipped(file):
     found = gdexp.sweep(
         {"mlp": {"data": file, "hidden": [3]}},

@@ -37,6 +37,7 @@ def test_newton_is_at_the_minimum_of_a_parabola_after_one_step():
     assert (frame.evaluations == 2 * 1 + 2).all()  # two points, and two columns of a Hessian
 
 
+@pytest.mark.slow
 def test_newton_goes_to_whatever_is_stationary_and_damped_it_descends():
     found = gdexp.sweep(
         "himmelblau",
@@ -54,6 +55,7 @@ def test_newton_goes_to_whatever_is_stationary_and_damped_it_descends():
     assert kinds[200.0].idxmax() == "minimum" and kinds[200.0]["minimum"] > 190
 
 
+@pytest.mark.slow
 def test_all_race_from_the_same_starts():
     found = gdexp.sweep(
         "two_wells",
