@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import functools
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -11,11 +12,12 @@ import pyarrow as pa
 
 from gdexp import frames
 from gdexp.analysis import boxes, maps, race
-from gdexp.base import UsageError
+from gdexp.base import Path, UsageError
 from gdexp.experiment import TARGET_COLUMN, Experiment
 from gdexp.plan import Group, Plan, Tile
 
 if TYPE_CHECKING:
+    from gdexp.engine import Engine
     from gdexp.followup import replay
 
 
@@ -27,6 +29,7 @@ class Answers(abc.ABC):
     labels: pa.Table
     minima: pa.Table
     has_labels: bool
+    curves: pa.Table
     manifest: dict[str, Any]
 
     @abc.abstractmethod
@@ -76,10 +79,9 @@ class Answers(abc.ABC):
 
     def made_curves(self) -> pa.Table:
         """The curves of a sample of the runs, which are descended again; see `Results.curves`."""
-        from gdexp.engine import Engine  # late: it descends
-        from gdexp.followup import curves
+        from gdexp.followup import curves  # late: it descends
 
-        return curves.table(Engine(self.experiment, self.plan))
+        return curves.table(self.engine)
 
     def replay(self, *runs: int) -> list[replay.Replay]:
         """Descends single runs again, every step recorded, by the program that made the sweep.
@@ -98,17 +100,35 @@ class Answers(abc.ABC):
           >>> again.same_bits, again.f.shape[0] == found.runs["steps"][1].as_py() + 1
           (True, True)
         """
-        from gdexp.engine import Engine  # late: it descends
-        from gdexp.followup import replay
+        from gdexp.followup import replay  # late: it descends
 
         for run in runs:
             self.plan.group_of(run)
         wanted = list(dict.fromkeys(runs))
         rows = self.rows(wanted)
-        lanes = {p["group"]: p["lanes"] for p in self.manifest["programs"]}
-        engine = Engine(self.experiment, self.plan, lanes)
-        found = {again.run: again for again in replay.replay(engine, wanted, rows)}
+        found = {again.run: again for again in replay.replay(self.engine, wanted, rows)}
         return [found[run] for run in runs]
+
+    def paths(self, runs: Sequence[int], steps: int | Iterable[int] = 1) -> list[Path]:
+        """Descends single runs again; their states after `steps`, or each so many, first and last.
+
+        What `replay` does, quicker where not every step is wanted, and without looking at bits.
+
+        Raises:
+          UsageError: there is no such run.
+        """
+        for run in runs:
+            self.plan.group_of(run)
+        found = {path.run: path for path in self.engine.trace(list(dict.fromkeys(runs)), steps)}
+        return [found[run] for run in runs]
+
+    @functools.cached_property
+    def engine(self) -> Engine:
+        """What descends runs of this sweep again: its programs are compiled once."""
+        from gdexp.engine import Engine  # late: it descends
+
+        lanes = {p["group"]: p["lanes"] for p in self.manifest["programs"]}
+        return Engine(self.experiment, self.plan, lanes)
 
     def success(self, target: float | None = None) -> pa.Table:
         """How often runs reach a target, or without one converge, and what that costs.
@@ -224,7 +244,7 @@ class Answers(abc.ABC):
           >>> [[shown.names[place] for place in row] for row in shown.value]
           [['converged', 'diverged'], ['converged', 'cycling']]
         """
-        group = self._group(objective, optimizer)
+        group = self.group(objective, optimizer)
         own = ("run", *maps.LABELS)
         asks = value not in maps.KNOWN and self.has_labels  # else nothing is read for it
         measures = [name for name in self.labels.column_names if name not in own] if asks else []
@@ -232,7 +252,7 @@ class Answers(abc.ABC):
         derived = [name for name in names if name in (*maps.LABELS, *measures)]
         if not derived:
             self.need(names)
-        mine = self._labelled_tiles(group) if derived else self.tiles(*names, group=group)
+        mine = self.labelled_tiles(group) if derived else self.tiles(*names, group=group)
         places = {key.replace("__", "."): place for key, place in where.items()}
         return maps.make(group, mine, x, y, value, places)
 
@@ -247,14 +267,15 @@ class Answers(abc.ABC):
         """
         return self.map(x, y, value, **which).boundary()
 
-    def _labelled_tiles(self, group: Group) -> Iterator[tuple[Group, Tile, pa.Table]]:
+    def labelled_tiles(self, group: Group) -> Iterator[tuple[Group, Tile, pa.Table]]:
+        """The labels of each tile of a group, as `tiles` gives its rows."""
         labels, first = self.labels, 0
         for of, tile, _ in self.tiles():
             if of is group:
                 yield of, tile, labels.slice(first, tile.count)
             first += tile.count
 
-    def _group(self, objective: str | None, optimizer: str | None) -> Group:
+    def group(self, objective: str | None, optimizer: str | None) -> Group:
         """The group with an objective and an optimizer, each needed where there are several."""
         found = [
             group
@@ -266,4 +287,4 @@ class Answers(abc.ABC):
             return found[0]
         each = [(g.objective_name, g.optimizer.name) for g in found or self.plan.groups]
         told = ", ".join(f"objective={o!r} optimizer={p!r}" for o, p in each[:4])
-        raise UsageError(f"a map is of one objective and optimizer: choose of {told}")
+        raise UsageError(f"choose one objective and optimizer of {told}")

@@ -32,6 +32,13 @@ def from_rows(rows: Sequence[Mapping[str, Any]], keys: Sequence[str] = ()) -> pa
     return pa.table({name: pa.array([row.get(name) for row in rows]) for name in names})
 
 
+def beside(runs: pa.Table, labels: pa.Table) -> pa.Table:
+    """The columns of labels but the first, `run`, behind those of the runs."""
+    for name in labels.column_names[1:]:
+        runs = runs.append_column(labels.schema.field(name), labels[name])
+    return runs.combine_chunks()
+
+
 def to_pandas(table: pa.Table) -> Any:
     """Runs as a DataFrame, a list column as x_0, x_1, … up to 16 dimensions."""
     need("pandas")

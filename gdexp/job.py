@@ -92,6 +92,16 @@ def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
     return _finish(results, engine, sinks)
 
 
+def derive(results: Results) -> None:
+    """Makes labels, minima, curves and what the summary tells of them again, from stored runs."""
+    experiment, planned = results.experiment, results.plan
+    objectives = labels.prepare(experiment, planned)
+    if planned.count > 1:
+        results.add_curves(curves.table(results.engine))
+    results.summary = results.summary | {"stationary": labels.label(results, objectives)}
+    store.write_summary(results.directory, results.summary)
+
+
 def _finish(
     results: Results,
     engine: Engine,
@@ -121,7 +131,9 @@ def _finish(
         if directory:
             store.write_summary(directory, results.summary)
             store.write_manifest(directory, results.manifest)
+    results.engine = engine  # what sinks ask for needs no program to be compiled again
     with contextlib.ExitStack() as every:  # one that fails keeps none of the others from ending
+        every.callback(results.__dict__.pop, "engine")
         for sink in told:
             every.callback(sink.finish, results)
     return results

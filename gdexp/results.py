@@ -14,6 +14,7 @@ from gdexp import frames, plan, store
 from gdexp.answers import Answers
 from gdexp.base import Path, UsageError, nearest
 from gdexp.experiment import Experiment
+from gdexp.figures import Plots
 from gdexp.plan import Group, Plan, Tile
 from gdexp.random import spread
 from gdexp.shelf import Shelf
@@ -31,6 +32,10 @@ class Results(Answers):
       path: some states of a single run; None for a sweep, and after `load`.
       directory: where the files are; None in memory.
     """
+
+    plot = property(
+        Plots, doc="Figures, as Plotly's, by their kind: `found.plot.outcome_map()`, ..."
+    )
 
     def __init__(
         self,
@@ -262,13 +267,7 @@ class Results(Answers):
 
     def _labelled(self) -> pa.Table:
         """The runs with kind and minimum_id behind their columns, if there are labels."""
-        runs = self.runs
-        if not self.has_labels:
-            return runs
-        labels = self.labels
-        for name in labels.column_names[1:]:
-            runs = runs.append_column(labels.schema.field(name), labels[name])
-        return runs.combine_chunks()
+        return frames.beside(self.runs, self.labels) if self.has_labels else self.runs
 
     def _spans(self, parts: Iterable[int]) -> Iterator[tuple[int, int]]:
         """The first run of each of some parts, and how many it holds."""

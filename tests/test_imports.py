@@ -63,13 +63,18 @@ LAW = {
     "config": "base environment schedules gradients starts function experiment frames",
     "followup": "base random experiment plan starts paths engine curvature analysis",
     "shelf": "base store",
+    "drawing": "base",
+    "surface": "plan measures drawing",
+    "rendering": "base drawing",
     "answers": "base experiment plan engine analysis frames followup",
-    "results": "base random function experiment plan store shelf config frames answers",
+    "figures": "base random plan analysis drawing surface rendering followup answers",
+    "results": "base random function experiment plan store shelf config frames answers figures",
     "manifest": "environment function experiment plan program engine",
     "verify": "base environment plan engine columns store results",
     "commits": "environment plan columns store results verify",
     "labels": "base experiment plan columns analysis curvature measures results",
-    "sinks": "base experiment plan store results",
+    "report": "base drawing rendering figures store results",
+    "sinks": "base experiment plan store results report",
     "metrics": "base experiment plan problems analysis curvature measures",
     "extending": "base optimizers experiment plan program stream engine columns commits verify "
     "config results",
@@ -80,7 +85,7 @@ LAW = {
     "api": "base function experiment plan engine store config results job zooming extending",
     "slopes": "base",
     "commands": "base interrupts formula experiment plan engine store results sinks config job "
-    "typeset zooming extending verify commits slopes",
+    "typeset zooming extending verify commits slopes drawing rendering figures report",
     "__main__": "base interrupts config commands",
 }
 
@@ -90,14 +95,14 @@ OUTSIDE = {
     "omegaconf": "config commands.run __main__",
     "wandb": "sinks._wandb",
     "rich": "sinks.terminal commands",
-    "plotly": "sinks",
+    "plotly": "rendering.in_plotly",
+    **dict.fromkeys(["matplotlib", "PIL"], "rendering.in_matplotlib"),
     "jax": "batches learning objectives optimizers schedules gradients formula function progress "
     "descent stopping cycles flat soa tables trig backend refill lanes problems program logs "
     "stream paths cache devices engine curvature measures slopes",
     "optax": "optimizers descent tables",
-    "pyarrow": "data columns store shelf frames followup answers verify extending typeset commits "
-    "commands.gradients "
-    "labels results sinks._wandb",
+    "pyarrow": "data columns store shelf drawing figures report frames followup answers verify "
+    "extending typeset commits commands.gradients labels results sinks._wandb",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 

@@ -1,0 +1,66 @@
+"""Kinds of figure: one file each, whose `draw(results, ...)` gives a `Drawing` of some results."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import pkgutil
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from gdexp.base import UsageError, nearest
+from gdexp.drawing import Drawing
+
+if TYPE_CHECKING:
+    from gdexp.answers import Answers
+
+
+@functools.cache
+def kinds() -> tuple[str, ...]:
+    """The kinds of figure: the files there are, none of which is imported."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(__path__)))
+
+
+def of(kind: str) -> Callable[..., Drawing]:
+    """What makes figures of a kind.
+
+    Raises:
+      UsageError: there is no such kind.
+    """
+    if kind not in kinds():
+        raise UsageError(
+            f"there is no figure {kind!r}{nearest(kind, kinds())} (there: {', '.join(kinds())})"
+        )
+    return importlib.import_module(f"gdexp.figures.{kind}").draw
+
+
+class Plots:
+    """The figures of some results, as Plotly's: `results.plot.outcome_map()`, ...
+
+    Example:
+      >>> import gdexp
+      >>> found = gdexp.sweep("parabola", grid={"learning_rate": [0.1, 1.5]})
+      >>> dir(found.plot)[:4]
+      ['animate', 'basins', 'curves', 'outcome_map']
+      >>> found.plot.outcome_map().layout.title.text
+      'Outcomes by learning_rate: parabola × sgd'
+    """
+
+    def __init__(self, results: Answers):
+        self._results = results
+
+    def __dir__(self) -> list[str]:
+        return [*kinds()]
+
+    def __getattr__(self, kind: str) -> Callable[..., Any]:
+        if kind.startswith("_"):
+            raise AttributeError(kind)
+        draw = of(kind)
+
+        @functools.wraps(draw)
+        def figure(*args: Any, **options: Any) -> Any:
+            from gdexp.rendering import in_plotly  # late: it takes half a second
+
+            return in_plotly.figure(draw(self._results, *args, **options))
+
+        return figure

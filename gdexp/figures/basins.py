@@ -1,0 +1,213 @@
+"""Which minimum each starting point leads to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from gdexp import surface
+from gdexp.analysis.counts import OUTCOMES, places
+from gdexp.analysis.maps import axis
+from gdexp.base import UsageError
+from gdexp.drawing import (
+    BLACK,
+    GREY,
+    VERMILION,
+    Axis,
+    Bars,
+    Cells,
+    Drawing,
+    Line,
+    Mark,
+    series,
+    thinned,
+)
+from gdexp.plan import Group
+
+if TYPE_CHECKING:
+    from gdexp.answers import Answers
+
+MOST = 256  # starts along a side of a map, and
+MOST_POINTS = 4000  # of them, one by one
+NAMED = 12  # minima that have names of their own
+
+
+def draw(
+    results: Answers,
+    objective: str | None = None,
+    optimizer: str | None = None,
+    **where: float,
+) -> Drawing:
+    """The starting points by the minimum to which they led, over an objective's level lines.
+
+    Starts on a lattice (start=grid, start=plane) fill a map; other starts are points. In one
+    dimension they lie on the curve. In more than two, without a lattice, bars show which share of
+    the runs came to each minimum. Shown are the runs at one point of the other axes: where most
+    converge, or that nearest to the values given.
+
+    Args:
+      results: of a sweep, with labels.
+      objective: which, where there are several.
+      optimizer: which, where there are several.
+      **where: values of other axes (`.` written `__`).
+
+    Raises:
+      UsageError: there are no labels, or no such axis or value.
+    """
+    if not results.has_labels:
+        raise UsageError("basins need labels: leave x and outcome in store.columns")
+    group = results.group(objective, optimizer)
+    own = {key.replace("__", "."): value for key, value in where.items()}
+    runs, minimum, lost = _ends(results, group)
+    here, held = _at_one_point(group, runs, minimum, own)
+    runs, minimum, lost = runs[here], minimum[here], lost[here]
+    lattice = list(group.start.axes(group.space))
+    names = _names(results, group, minimum, lost)
+    colours = (VERMILION, GREY, *(series(i) for i in range(len(names) - 2)))
+    code = np.where(lost, 0, np.where(minimum < 0, 1, _places(minimum, len(names))))
+    title = f"Basins: {group.objective_name} × {group.optimizer.name}{held}"
+    told = f"{len(runs):,} starting points by the minimum to which they led."
+    if len(lattice) == 2:
+        return _map(group, runs, code, lattice, names, colours, title, told)
+    if group.space.dim <= 2:
+        return _points(results, group, runs, code, names, colours, title, told)
+    return _bars(results, group, title)
+
+
+def _ends(results: Answers, group: Group) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All runs of a group [N], their minima (−1: none), and whether they diverged."""
+    runs, minimum, lost = [], [], []
+    diverged = OUTCOMES.index("diverged")
+    labelled = results.labelled_tiles(group)
+    for (_, tile, labels), (_, _, table) in zip(
+        labelled, results.tiles("outcome", group=group), strict=True
+    ):
+        runs.append(tile.runs)
+        minimum.append(np.asarray(labels["minimum_id"].combine_chunks().fill_null(-1)))
+        lost.append(places(table["outcome"], OUTCOMES) == diverged)
+    return tuple(np.concatenate(each) for each in (runs, minimum, lost))
+
+
+def _at_one_point(group: Group, runs: np.ndarray, minimum: np.ndarray, where: dict[str, float]):
+    """Which runs are shown, and what is told of where they are."""
+    each = group.starts * group.replicates
+    point = (runs - group.first) // each
+    keys = [key for one in group.axes for key in one.keys]
+    if where:
+        here = np.ones(len(runs), bool)
+        for key, value in where.items():
+            along = axis(group, key)
+            here &= along.places(runs) == np.abs(along.values - value).argmin()
+        point = np.where(here, point, -1)
+        best = point[here][0] if here.any() else 0
+    else:
+        came = np.bincount(point, minimum >= 0)
+        ties = np.flatnonzero(came == came.max())
+        best = ties[len(ties) // 2]
+    here = (point == best) & ((runs - group.first) % group.replicates == 0)
+    at = group.keys(runs[here][:1], keys)
+    return here, "".join(f", {key} = {at[key][0]:.4g}" for key in keys)
+
+
+def _names(results: Answers, group: Group, minimum: np.ndarray, lost: np.ndarray):
+    """What each colour stands for: diverged, none, and the minima."""
+    top = min(int(minimum.max(initial=-1)) + 1, NAMED)
+    found = {
+        row["minimum_id"]: row
+        for row in results.minima.to_pylist()
+        if row["objective"] == group.objective_name
+    }
+    told = [f"{i}: f = {found[i]['f']:.4g}" if i in found else str(i) for i in range(top)]
+    more = ["others"] if minimum.max(initial=-1) >= NAMED else []
+    return ("diverged", "no minimum", *told, *more)
+
+
+def _places(minimum: np.ndarray, names: int) -> np.ndarray:
+    return np.minimum(minimum + 2, names - 1)
+
+
+def _map(group, runs, code, lattice, names, colours, title, told) -> Drawing:
+    first, second = (axis(group, name) for name in lattice)
+    shape = len(second.values), len(first.values)
+    value = np.full(shape, -1)
+    value[second.places(runs), first.places(runs)] = code
+    down, across = thinned(shape[0], MOST), thinned(shape[1], MOST)
+    if max(shape) > MOST:
+        told += f" Every so-manyth is shown, of {shape[0]:,} × {shape[1]:,}."
+    x, y, value = first.values[across], second.values[down], value[np.ix_(down, across)]
+    marks: list[Mark] = [Cells(x, y, value, "minimum", names, colours)]
+    if group.space.dim == 2:
+        shown = surface.Window(np.array([x.min(), y.min()]), np.array([x.max(), y.max()]))
+        marks.append(surface.contours(group, int(runs[0]), shown))
+    up, right = np.meshgrid(y, x, indexing="ij")
+    table = pa.table(
+        {
+            lattice[0]: right.ravel(),
+            lattice[1]: up.ravel(),
+            "minimum": np.array([*names, None], object)[value.ravel()],
+        }
+    )
+    return Drawing(title, told, Axis(lattice[0]), Axis(lattice[1]), tuple(marks), table)
+
+
+def _points(results, group, runs, code, names, colours, title, told) -> Drawing:
+    at = thinned(len(runs), MOST_POINTS)
+    if len(at) < len(runs):
+        told += f" {len(at):,} of them are shown."
+    runs, code = runs[at], code[at]
+    points = np.asarray(group.points(runs), float)
+    mine = [r for r in results.minima.to_pylist() if r["objective"] == group.objective_name]
+    ends = np.array([row["x"] for row in mine if row["kind"] == "minimum"]).reshape(
+        -1, group.space.dim
+    )
+    shown = surface.window([points, ends])
+    if group.space.dim == 1:
+        below: Mark = surface.curve(group, int(runs[0]), shown)
+        height, top = (surface.values(group, int(runs[0]), p) for p in (points, ends))
+        labels = "x", "f"
+    else:
+        below = surface.contours(group, int(runs[0]), shown)
+        height, top, labels = points[:, 1], ends[:, 1], ("x₀", "x₁")
+    marks: list[Mark] = [below]
+    for place in np.unique(code):
+        mine = code == place
+        marks.append(
+            Line(
+                points[mine, 0],
+                height[mine],
+                names[place],
+                colours[place],
+                width=0,
+                symbol="circle",
+                size=5,
+                told=[f"run {run}: {names[place]}" for run in runs[mine]],
+            )
+        )
+    if len(ends):
+        marks.append(Line(ends[:, 0], top, "minima", BLACK, width=0, symbol="star", size=11))
+    columns = {"run": runs, "minimum": [names[place] for place in code]}
+    columns |= {f"x0_{i}": points[:, i] for i in range(group.space.dim)}
+    return Drawing(title, told, Axis(labels[0]), Axis(labels[1]), tuple(marks), pa.table(columns))
+
+
+def _bars(results: Answers, group: Group, title: str) -> Drawing:
+    """The share of an objective's runs that came to each minimum."""
+    rows = [r for r in results.minima.to_pylist() if r["objective"] == group.objective_name]
+    rows = sorted(rows, key=lambda row: -row["runs"])[:NAMED]
+    share, low, high = (
+        np.array([row[c] for row in rows], float) for c in ("share", "share_low", "share_high")
+    )
+    names = tuple(f"{row['minimum_id']} ({row['kind']}): f = {row['f']:.4g}" for row in rows)
+    return Drawing(
+        title,
+        "The share of all runs of the objective that came to each stationary point, with 95 % "
+        "intervals; the twelve to which most came."
+        if rows
+        else "No run came to a stationary point that could be told.",
+        Axis("stationary point", names=names),
+        Axis("share of runs", range=(0.0, 1.05)),
+        (Bars(share, low, high),),
+        pa.Table.from_pylist(rows, results.minima.schema),
+    )

@@ -1,0 +1,1 @@
+"""Drawings as figures: one file for each library that draws them."""
