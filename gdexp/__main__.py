@@ -25,6 +25,8 @@ gdexp: a microscope for gradient descent.
   python -m gdexp resume [DIR]           finish an interrupted sweep
   python -m gdexp resume [DIR] KEY=VALUE ...       more starts, values: what is there is taken
   python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, ...
+  python -m gdexp report [DIR] [--open]  labels, curves and report.html again
+  python -m gdexp plot [DIR] KIND        a figure as -o file.png|svg|html|gif; KEY=VALUE
   python -m gdexp thresholds [DIR]       learning rates at which convergence is lost, and theory
   python -m gdexp race [DIR]             optimizers from the same starts; target=F budget=N
   python -m gdexp boundary [DIR] x=AXIS y=AXIS     is the boundary between outcomes fractal?
@@ -49,7 +51,7 @@ keys
   stop.targets=[...]   trace.every=K  trace.runs=all|[ids]   store.columns=[outcome,steps]
   direction=minimize|maximize  seed=0  dtype=float32|float64  device=auto|cpu|gpu|tpu
   wandb.mode=offline|online|disabled  wandb.project/name/group/tags
-  run.prepare=true     hydra.run.dir=DIR (default outputs/<date>/<time>-<id>)
+  report=true          run.prepare=true     hydra.run.dir=DIR (default outputs/<date>/<time>-<id>)
 
 -m makes a run and folder of each value, as Hydra does; --cfg job shows the config.
 Exit: 0 done, 2 the words are wrong, 3 not the same bits, 130/143 interrupted, 1 anything else.

@@ -24,6 +24,7 @@ from gdexp import untrusted
 from gdexp.base import UsageError
 
 MANIFEST, CONFIG, SUMMARY = "manifest.json", "config.yaml", "summary.json"
+REPORT = "report.html"
 RUNS, TRACES = "runs", "traces"
 RECORDS, DAMAGED = ".tiles", "damaged"  # of `commits`: of finished parts, and what was set aside
 LABELS, MINIMA, CURVES = "labels.parquet", "minima.parquet", "curves.parquet"
@@ -114,6 +115,12 @@ def write_manifest(directory: FilePath, manifest: Mapping[str, Any]) -> None:
 def write_summary(directory: FilePath, summary: Mapping[str, Any]) -> None:
     """summary.json: what was found. A number that is not finite is null."""
     _write(directory / SUMMARY, json.dumps(summary, indent=1, allow_nan=False).encode())
+
+
+def write_report(directory: FilePath, page: str) -> FilePath:
+    """Writes the report; its path."""
+    _write(directory / REPORT, page.encode())
+    return directory / REPORT
 
 
 def write_tables(directory: FilePath, name: str, tables: Iterable[pa.Table]) -> None:

@@ -96,7 +96,7 @@ REFUSED = [
     ("hydra.run.dir=file", "type hydra.run.dir=NEW_FOLDER"),
     ("+sweep=broken", "broken.yaml, line 3, column 3: "),
     ("seed=${oc.env:HOME}", "type the value itself"),
-    ("frobnicate", "type one of boundary, gradients, list, race,"),
+    ("frobnicate", "type one of boundary, gradients, list, plot, race,"),
     ("--experimental-rerun=x", "there is no flag --experimental-rerun"),
 ]
 # A process each takes a second and more: the others are slow tests, and tests/commands/test_run.py

@@ -20,6 +20,7 @@ import gdexp.__main__
 ROOT = Path(__file__).parents[1]
 CONF = [path.relative_to(ROOT) for path in (ROOT / "conf").rglob("*.yaml")]
 SOURCES = [path.relative_to(ROOT) for path in (ROOT / "gdexp").rglob("*.py")]
+PAGE = {"gdexp/report/page.css", "gdexp/report/page.js"}
 PINS = dict(re.findall(r"^([a-z0-9-]+)==(\S+)$", (ROOT / "constraints.txt").read_text(), re.M))
 
 
@@ -43,7 +44,7 @@ def test_the_wheel_holds_the_package_and_its_catalogue(wheel):
     held = {name for name in wheel.namelist() if not name.startswith("gdexp-")}
     expected = {path.as_posix() for path in SOURCES}
     expected |= {f"gdexp/{path.as_posix()}" for path in CONF}
-    assert held == {*expected, "gdexp/py.typed"}
+    assert held == {*expected, *PAGE, "gdexp/py.typed"}
 
 
 def test_the_catalogue_in_the_wheel_is_the_one_here(wheel):

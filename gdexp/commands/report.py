@@ -1,0 +1,30 @@
+"""`gdexp report [DIR] [--open] [--allow-code]`: labels, curves and report.html again."""
+
+from __future__ import annotations
+
+import shlex
+import webbrowser
+from collections.abc import Sequence
+
+from gdexp import store
+from gdexp.base import UsageError
+from gdexp.commands import asked
+
+OPEN = "--open"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Makes what is derived from a sweep's runs again; `--open` shows the report in a browser."""
+    found, _ = asked([word for word in arguments if word != OPEN], ())
+    if not found.manifest["complete"]:
+        folder = shlex.quote(store.typed(found.directory))
+        raise UsageError(f"this sweep is not finished: python -m gdexp resume {folder}")
+    from gdexp import job, report  # late: they bring JAX
+
+    store.refuse_links(found.directory)
+    job.derive(found)
+    path = store.write_report(found.directory, report.html(found))
+    print(f"report: {store.typed(path)}")
+    if OPEN in arguments and not webbrowser.open(path.resolve().as_uri()):
+        raise UsageError(f"there is no browser here: open {path} in one")
+    return 0
