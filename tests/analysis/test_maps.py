@@ -87,7 +87,9 @@ def test_what_there_is_no_map_of_is_said(found, arguments, told):
 
 def test_a_map_is_of_one_group_and_of_no_drawn_number():
     two = gdexp.sweep(["parabola", "double_well"], draw={"learning_rate": "uniform:0.1:0.2"})
-    with pytest.raises(UsageError, match="choose of objective='parabola'"):
+    with pytest.raises(
+        UsageError, match="choose one objective and optimizer of objective='parabola'"
+    ):
         two.map("start", "replicate")
     with pytest.raises(UsageError, match="is drawn anew"):
         two.map("learning_rate", "start", objective="parabola")
