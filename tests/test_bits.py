@@ -71,7 +71,7 @@ def test_runs_inside_another_sweep_keep_their_bits(objective, optimizer, keys, r
 
 
 LATER = pytest.mark.xfail(
-    reason="LLVM computes the last 16 of 1,024 lanes of a line search apart, and rounds otherwise",
+    reason="LLVM computes the last lanes of a line search in a loop apart, which rounds otherwise",
     strict=True,
 )
 SEARCHING = ("lbfgs",)
