@@ -29,6 +29,10 @@ class Window(NamedTuple):
         with np.errstate(invalid="ignore"):
             return ((x >= self.low - wide) & (x <= self.high + wide)).all(axis=1)
 
+    def range(self, axis: int) -> tuple[float, float]:
+        """Its ends along an axis."""
+        return float(self.low[axis]), float(self.high[axis])
+
     def within(self, x: np.ndarray) -> np.ndarray:
         """A path [K, D] up to where it first leaves, and the state there."""
         gone = np.flatnonzero(~self.holds(x))

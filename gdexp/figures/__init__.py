@@ -34,6 +34,21 @@ def of(kind: str) -> Callable[..., Drawing]:
     return importlib.import_module(f"gdexp.figures.{kind}").draw
 
 
+def one_objective(results: Answers, objective: str | None) -> str:
+    """The name of the objective that a figure is of, needed where there are several.
+
+    Raises:
+      UsageError: there is no such objective, or several and none is named.
+    """
+    names = list(dict.fromkeys(group.objective_name for group in results.plan.groups))
+    if objective is None and len(names) > 1:
+        raise UsageError(f"this figure is of one objective: choose of {', '.join(names)}")
+    if objective not in (None, *names):
+        hint = nearest(objective, names)
+        raise UsageError(f"there is no objective {objective!r}{hint} (there: {', '.join(names)})")
+    return objective or names[0]
+
+
 class Plots:
     """The figures of some results, as Plotly's: `results.plot.outcome_map()`, ...
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 from gdexp import surface
 from gdexp.base import Outcome, UsageError
 from gdexp.drawing import Axis, Drawing, Line, colour_of
-from gdexp.figures.trajectories import along, chosen, components, plane, recorded
+from gdexp.figures.trajectories import chosen, recorded, scene, window
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -46,17 +46,8 @@ def draw(
     group = results.group(objective, optimizer)
     most = results.experiment.stop.max_steps
     found = results.paths(chosen(results, group, num), recorded(most))
-    stay = [p.x for p in found if p.outcome is not Outcome.DIVERGED]
-    ends = stay or [np.array([group.space.low, group.space.high])]
-    shown = surface.window([*ends, *(path.x[:1] for path in found)])
-    dim = group.space.dim
-    if dim == 1:
-        below, labels = [surface.curve(group, found[0].run, shown)], ("x", "f")
-    elif dim == 2:
-        below, labels = [surface.contours(group, found[0].run, shown)], ("x₀", "x₁")
-    else:
-        below, labels = [], ("component 1", "component 2")
-    flat = components(found)[0] if dim > 2 else plane if dim == 2 else along
+    shown, dim = window(found, group), group.space.dim
+    below, flat, labels = scene(found, group, shown)
     looks = np.unique(np.concatenate([path.step for path in found]))
     at = np.unique(np.geomspace(1, len(looks), FRAMES).round().astype(int)) - 1
     steps = looks[at].tolist()
@@ -69,8 +60,8 @@ def draw(
     return Drawing(
         title=f"{len(found)} runs descend: {group.objective_name} × {group.optimizer.name}",
         told="Coloured by how each ends.",
-        x=Axis(labels[0], range=_range(shown, 0) if dim <= 2 else None),
-        y=Axis(labels[1], range=_range(shown, 1) if dim == 2 else None),
+        x=Axis(labels[0], range=shown.range(0) if dim <= 2 else None),
+        y=Axis(labels[1], range=shown.range(1) if dim == 2 else None),
         marks=(*below, *frames[0]),
         data=pa.table(dict(zip(COLUMNS, columns, strict=True))),
         frames=tuple(frames),
@@ -94,7 +85,3 @@ def _together(found, step: int, flat, shown: surface.Window) -> dict[Outcome, np
 def _points(outcome: Outcome, at: np.ndarray) -> Line:
     colour = colour_of(outcome)
     return Line(at[:, 0], at[:, 1], str(outcome), colour, width=0, symbol="circle", size=5)
-
-
-def _range(shown: surface.Window, axis: int) -> tuple[float, float]:
-    return float(shown.low[axis]), float(shown.high[axis])

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from gdexp.base import UsageError
 from gdexp.drawing import Axis, Band, Drawing, Line, Mark, finite, series
+from gdexp.figures import one_objective
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -40,12 +41,7 @@ def draw(
     if value not in (*MEASURES, *SHARES):
         raise UsageError(f"there are no curves of {value}: type one of f, grad_norm, {SHARES}")
     table = results.curves
-    names = list(dict.fromkeys(table["objective"].to_pylist()))
-    if objective is None and len(names) > 1:
-        raise UsageError(f"curves are of one objective: choose of {', '.join(names)}")
-    name = objective or names[0]
-    if name not in names:
-        raise UsageError(f"there is no objective {name!r} (there: {', '.join(names)})")
+    name = one_objective(results, objective)
     table = table.filter(pc.equal(table["objective"], name))
     sign = results.experiment.sign
     each = _points(table, results.plan.keys, sign, best)

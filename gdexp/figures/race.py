@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow.compute as pc
 
-from gdexp.base import UsageError
 from gdexp.drawing import Axis, Band, Drawing, Line, Mark, series
+from gdexp.figures import one_objective
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -35,12 +35,7 @@ def draw(
       UsageError: as `results.distribution`, or there are several objectives and none is named.
     """
     table = results.distribution(target, budget)
-    names = list(dict.fromkeys(group.objective_name for group in results.plan.groups))
-    if objective is None and len(names) > 1:
-        raise UsageError(f"a race is on one objective: choose of {', '.join(names)}")
-    name = objective or names[0]
-    if name not in names:
-        raise UsageError(f"there is no objective {name!r} (there: {', '.join(names)})")
+    name = one_objective(results, objective)
     if table.num_rows:
         table = table.filter(pc.equal(table["objective"], name))
     keys = [key for key in results.plan.keys if key in table.column_names]

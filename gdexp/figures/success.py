@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from gdexp.base import UsageError
 from gdexp.drawing import Axis, Band, Bars, Drawing, Line, Mark, series
+from gdexp.figures import one_objective
 from gdexp.figures.outcome_map import spaced
 
 if TYPE_CHECKING:
@@ -31,10 +32,7 @@ def draw(
       UsageError: as `results.success`; there is no such axis, or several objectives and none named.
     """
     table = results.success(target)
-    names = list(dict.fromkeys(table["objective"].to_pylist()))
-    if objective is None and len(names) > 1:
-        raise UsageError(f"success is on one objective: choose of {', '.join(names)}")
-    name = objective or names[0]
+    name = one_objective(results, objective)
     table = table.filter(pc.equal(table["objective"], name))
     keys = [key for key in results.plan.keys if key in table.column_names]
     if x is not None and x not in keys:

@@ -55,21 +55,14 @@ def draw(
         raise UsageError("runs of one objective and optimizer are drawn together: give such")
     steps = 1 if runs else recorded(results.experiment.stop.max_steps)
     found = results.paths(runs or chosen(results, group, num), steps)
-    shown = _window(found, group)
-    dim = group.space.dim
-    if dim == 1:
-        below, flat, labels = [surface.curve(group, found[0].run, shown)], along, ("x", "f")
-    elif dim == 2:
-        below, flat, labels = [surface.contours(group, found[0].run, shown)], plane, ("x₀", "x₁")
-    else:
-        flat, explained = components(found)
-        below, labels = [], tuple(f"component {i} ({s:.0%})" for i, s in enumerate(explained, 1))
+    shown, dim = window(found, group), group.space.dim
+    below, flat, labels = scene(found, group, shown)
     marks = [*below, *_marks(found, shown, flat)]
     return Drawing(
         title=f"Paths of {len(found)} of {group.count:,} runs: {_name(group)}",
         told=_told(found, group),
-        x=Axis(labels[0], range=_range(shown, 0) if dim <= 2 else None),
-        y=Axis(labels[1], range=_range(shown, 1) if dim == 2 else None),
+        x=Axis(labels[0], range=shown.range(0) if dim <= 2 else None),
+        y=Axis(labels[1], range=shown.range(1) if dim == 2 else None),
         marks=tuple(marks),
         data=_table(found, dim),
     )
@@ -131,7 +124,17 @@ def along(x, f):
     return x[:, 0], f
 
 
-def _window(found: Sequence[Path], group: Group) -> surface.Window:
+def scene(found: Sequence[Path], group: Group, shown: surface.Window):
+    """What lies below paths, where their points are drawn, and what the axes are called."""
+    if group.space.dim == 1:
+        return [surface.curve(group, found[0].run, shown)], along, ("x", "f")
+    if group.space.dim == 2:
+        return [surface.contours(group, found[0].run, shown)], plane, ("x₀", "x₁")
+    flat, explained = components(found)
+    return [], flat, [f"component {i} ({s:.0%})" for i, s in enumerate(explained, 1)]
+
+
+def window(found: Sequence[Path], group: Group) -> surface.Window:
     """Where runs that stay go, and all begin; without any that stay, the domain as well."""
     stay = [path.x for path in found if path.outcome is not Outcome.DIVERGED]
     ends = stay or [np.array([group.space.low, group.space.high])]
@@ -166,10 +169,6 @@ def _marks(found: Sequence[Path], shown: surface.Window, flat) -> list[Mark]:
     x0, y0 = (np.concatenate([first[i] for first in firsts]) for i in (0, 1))
     marks.append(Line(x0, y0, "start", BLACK, width=0, symbol="open", size=6))
     return marks
-
-
-def _range(shown: surface.Window, axis: int) -> tuple[float, float]:
-    return float(shown.low[axis]), float(shown.high[axis])
 
 
 def _name(group: Group) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from gdexp.base import UsageError
 from gdexp.drawing import Axis, Drawing, Line, Mark, finite, series, thinned
+from gdexp.figures import one_objective
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -25,12 +26,7 @@ def draw(results: Answers, objective: str | None = None) -> Drawing:
     Raises:
       UsageError: there are several objectives and none is named, or every run diverged.
     """
-    names = list(dict.fromkeys(group.objective_name for group in results.plan.groups))
-    if objective is None and len(names) > 1:
-        raise UsageError(f"a waterfall is of one objective: choose of {', '.join(names)}")
-    name = objective or names[0]
-    if name not in names:
-        raise UsageError(f"there is no objective {name!r} (there: {', '.join(names)})")
+    name = one_objective(results, objective)
     sign = results.experiment.sign
     ends: dict[str, tuple[np.ndarray, int]] = {}
     for group in results.plan.groups:
