@@ -26,7 +26,6 @@ OUTCOME_COLOURS = {
     Outcome.CYCLING: BLUE,
     Outcome.UNFINISHED: ORANGE,
 }
-DASHES = ("solid", "dash", "dot")
 
 
 class Axis(NamedTuple):
@@ -91,7 +90,7 @@ class Bars(NamedTuple):
     high: np.ndarray | None = None
     name: str = ""
     colour: str = BLUE
-    stacked: bool = False
+    base: np.ndarray | None = None  # [n] where each begins; None: at zero
 
 
 class Rule(NamedTuple):
@@ -117,7 +116,6 @@ class Drawing(NamedTuple):
     data: pa.Table  # its numbers, for those who want these
     frames: tuple[tuple[Mark, ...], ...] = ()  # of an animation: what takes the last marks' places
     steps: tuple[str, ...] = ()  # what each frame is called
-    same_scale: bool = False  # whether both axes have one scale
 
 
 def colour_of(outcome: Any) -> str:

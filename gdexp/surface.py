@@ -49,16 +49,10 @@ def window(points: Sequence[np.ndarray]) -> Window:
     return Window(low - MARGIN * wide, high + MARGIN * wide)
 
 
-def numbers_at(group: Group, run: int) -> tuple[list[str], np.ndarray]:
-    """The objective's own numbers that differ from run to run, and their values [V] at one run."""
-    places = [i for i, (room, _) in enumerate(group.varied) if room == "objective"]
-    names = [group.varied[i][1] for i in places]
-    return names, group.numbers(np.array([run]))[0, places]
-
-
 def values(group: Group, run: int, x: np.ndarray) -> np.ndarray:
     """The objective of a run at points [N, D]: [N]."""
-    names, own = numbers_at(group, run)
+    places = [i for i, (room, _) in enumerate(group.varied) if room == "objective"]
+    names, own = [group.varied[i][1] for i in places], group.numbers(np.array([run]))[0, places]
     return measures.values(group.objective, names, x, np.tile(own, (len(x), 1)))
 
 

@@ -105,7 +105,7 @@ def make(group: Group, tiles: Tiles, x: str, y: str, value: str, where: Mapping[
         raise UsageError(f"a map needs two axes, and both are {x}")
     across, down = axis(group, x), axis(group, y)
     fixed = {name: axis(group, name) for name in where}
-    taken = {name: _nearest(fixed[name], name, value) for name, value in where.items()}
+    taken = {name: place_of(fixed[name], name, value) for name, value in where.items()}
     cells, found = [], []
     for _, tile, table in tiles:
         here = np.ones(len(tile.runs), bool)
@@ -168,7 +168,7 @@ def axis(group: Group, name: str) -> Axis:
     raise UsageError(f"there is no axis {name!r}{nearest(name, known)} (there: {', '.join(known)})")
 
 
-def _nearest(along: Axis, name: str, value: float) -> int:
+def place_of(along: Axis, name: str, value: float) -> int:
     """The place on an axis that is nearest to a value between its ends."""
     low, high = along.values.min(), along.values.max()
     if not low <= value <= high and not np.isclose(along.values, value, rtol=1e-6, atol=0).any():

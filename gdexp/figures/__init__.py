@@ -8,8 +8,13 @@ import pkgutil
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gdexp.base import UsageError, nearest
+import numpy as np
+
+from gdexp.analysis import maps
+from gdexp.analysis.counts import OUTCOMES, places
+from gdexp.base import Outcome, UsageError, nearest
 from gdexp.drawing import Drawing
+from gdexp.plan import Group
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -47,6 +52,25 @@ def one_objective(results: Answers, objective: str | None) -> str:
         hint = nearest(objective, names)
         raise UsageError(f"there is no objective {objective!r}{hint} (there: {', '.join(names)})")
     return objective or names[0]
+
+
+def outcomes_along(
+    results: Answers, group: Group, along: maps.Axis
+) -> tuple[np.ndarray, dict[Outcome, np.ndarray]]:
+    """How many runs of a group there are at each place of an axis [n], and of each outcome [n]."""
+    count = len(along.values)
+    ran, ended = np.zeros(count, int), np.zeros((len(OUTCOMES), count), int)
+    for _, tile, table in results.tiles("outcome", group=group):
+        place = along.places(tile.runs)
+        ran += np.bincount(place, minlength=count)
+        np.add.at(ended, (places(table["outcome"], OUTCOMES), place), 1)
+    return ran, dict(zip(OUTCOMES, ended, strict=True))
+
+
+def minima_of(results: Answers, group: Group) -> list[dict[str, Any]]:
+    """The stationary points of a group's objective, best value first."""
+    rows = results.minima.to_pylist()
+    return [row for row in rows if row["objective"] == group.objective_name]
 
 
 class Plots:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from gdexp import surface
 from gdexp.analysis.counts import OUTCOMES, places
-from gdexp.analysis.maps import axis
+from gdexp.analysis.maps import axis, place_of
 from gdexp.base import UsageError
 from gdexp.drawing import (
     BLACK,
@@ -24,6 +24,7 @@ from gdexp.drawing import (
     series,
     thinned,
 )
+from gdexp.figures import minima_of
 from gdexp.plan import Group
 
 if TYPE_CHECKING:
@@ -64,9 +65,9 @@ def draw(
     here, held = _at_one_point(group, runs, minimum, own)
     runs, minimum, lost = runs[here], minimum[here], lost[here]
     lattice = list(group.start.axes(group.space))
-    names = _names(results, group, minimum, lost)
+    names = _names(results, group, minimum)
     colours = (VERMILION, GREY, *(series(i) for i in range(len(names) - 2)))
-    code = np.where(lost, 0, np.where(minimum < 0, 1, _places(minimum, len(names))))
+    code = np.where(lost, 0, np.where(minimum < 0, 1, np.minimum(minimum + 2, len(names) - 1)))
     title = f"Basins: {group.objective_name} × {group.optimizer.name}{held}"
     told = f"{len(runs):,} starting points by the minimum to which they led."
     if len(lattice) == 2:
@@ -95,37 +96,25 @@ def _at_one_point(group: Group, runs: np.ndarray, minimum: np.ndarray, where: di
     each = group.starts * group.replicates
     point = (runs - group.first) // each
     keys = [key for one in group.axes for key in one.keys]
-    if where:
-        here = np.ones(len(runs), bool)
-        for key, value in where.items():
-            along = axis(group, key)
-            here &= along.places(runs) == np.abs(along.values - value).argmin()
-        point = np.where(here, point, -1)
-        best = point[here][0] if here.any() else 0
-    else:
-        came = np.bincount(point, minimum >= 0)
-        ties = np.flatnonzero(came == came.max())
-        best = ties[len(ties) // 2]
+    here = np.ones(len(runs), bool)
+    for key, value in where.items():
+        along = axis(group, key)
+        here &= along.places(runs) == place_of(along, key, value)
+    came = np.bincount(point[here], minimum[here] >= 0)
+    there = np.unique(point[here])
+    ties = there[came[there] == came[there].max()]
+    best = ties[len(ties) // 2]
     here = (point == best) & ((runs - group.first) % group.replicates == 0)
     at = group.keys(runs[here][:1], keys)
     return here, "".join(f", {key} = {at[key][0]:.4g}" for key in keys)
 
 
-def _names(results: Answers, group: Group, minimum: np.ndarray, lost: np.ndarray):
+def _names(results: Answers, group: Group, minimum: np.ndarray) -> tuple[str, ...]:
     """What each colour stands for: diverged, none, and the minima."""
-    top = min(int(minimum.max(initial=-1)) + 1, NAMED)
-    found = {
-        row["minimum_id"]: row
-        for row in results.minima.to_pylist()
-        if row["objective"] == group.objective_name
-    }
-    told = [f"{i}: f = {found[i]['f']:.4g}" if i in found else str(i) for i in range(top)]
-    more = ["others"] if minimum.max(initial=-1) >= NAMED else []
-    return ("diverged", "no minimum", *told, *more)
-
-
-def _places(minimum: np.ndarray, names: int) -> np.ndarray:
-    return np.minimum(minimum + 2, names - 1)
+    last = int(minimum.max(initial=-1))
+    values = {row["minimum_id"]: row["f"] for row in minima_of(results, group)}
+    told = [f"{i}: f = {values[i]:.4g}" for i in range(min(last + 1, NAMED))]
+    return ("diverged", "no minimum", *told, *(["others"] if last >= NAMED else []))
 
 
 def _map(group, runs, code, lattice, names, colours, title, told) -> Drawing:
@@ -158,10 +147,8 @@ def _points(results, group, runs, code, names, colours, title, told) -> Drawing:
         told += f" {len(at):,} of them are shown."
     runs, code = runs[at], code[at]
     points = np.asarray(group.points(runs), float)
-    mine = [r for r in results.minima.to_pylist() if r["objective"] == group.objective_name]
-    ends = np.array([row["x"] for row in mine if row["kind"] == "minimum"]).reshape(
-        -1, group.space.dim
-    )
+    known = [row["x"] for row in minima_of(results, group) if row["kind"] == "minimum"]
+    ends = np.array(known).reshape(-1, group.space.dim)
     shown = surface.window([points, ends])
     if group.space.dim == 1:
         below: Mark = surface.curve(group, int(runs[0]), shown)
@@ -194,8 +181,7 @@ def _points(results, group, runs, code, names, colours, title, told) -> Drawing:
 
 def _bars(results: Answers, group: Group, title: str) -> Drawing:
     """The share of an objective's runs that came to each minimum."""
-    rows = [r for r in results.minima.to_pylist() if r["objective"] == group.objective_name]
-    rows = sorted(rows, key=lambda row: -row["runs"])[:NAMED]
+    rows = sorted(minima_of(results, group), key=lambda row: -row["runs"])[:NAMED]
     share, low, high = (
         np.array([row[c] for row in rows], float) for c in ("share", "share_low", "share_high")
     )

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from gdexp.analysis.maps import Map
+from gdexp.analysis.maps import Map, axis
 from gdexp.base import Outcome
 from gdexp.drawing import Axis, Bars, Cells, Drawing, colour_of, series, thinned
+from gdexp.figures import outcomes_along
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -103,23 +104,23 @@ def _wide(value: np.ndarray) -> bool:
 
 def _shares(results: Answers, group: Any, x: str, title: str) -> Drawing:
     """The shares of outcomes along one axis."""
-    which = {"objective": group.objective_name, "optimizer": group.optimizer.name}
-    other = "replicate" if x != "replicate" else "start"
-    maps = {o: results.map(x, other, str(o), **which) for o in Outcome}
-    first = maps[Outcome.CONVERGED]
-    at = thinned(len(first.x), MOST)
-    found = {str(o): np.nanmean(np.asarray(m.value, float), axis=0)[at] for o, m in maps.items()}
-    shown = {name: share for name, share in found.items() if share.any()}
+    along = axis(group, x)
+    ran, ended = outcomes_along(results, group, along)
+    at = thinned(len(along.values), MOST)
+    values, found = along.values[at], {}
+    marks, below = [], np.zeros(len(at))
+    for outcome, count in ended.items():
+        found[str(outcome)] = share = (count / np.maximum(ran, 1))[at]
+        if share.any():
+            marks.append(Bars(share, None, None, str(outcome), colour_of(outcome), below))
+        below = below + share
     return Drawing(
         title=f"Outcomes by {x}: {title}",
         told=f"{group.count:,} runs, the share of each outcome.",
-        x=Axis(x, names=tuple(f"{v:.4g}" for v in first.x[at])),
+        x=Axis(x, names=tuple(f"{v:.4g}" for v in values)),
         y=Axis("share of runs", range=(0.0, 1.0)),
-        marks=tuple(
-            Bars(share, name=name, colour=colour_of(name), stacked=True)
-            for name, share in shown.items()
-        ),
-        data=pa.table({x: first.x[at], **found}),
+        marks=tuple(marks),
+        data=pa.table({x: values, **found}),
     )
 
 

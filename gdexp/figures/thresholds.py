@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from gdexp.analysis import stability, thresholds
-from gdexp.analysis.counts import OUTCOMES, places
+from gdexp.analysis import maps, stability, thresholds
 from gdexp.analysis.statistics import wilson
 from gdexp.base import Outcome, UsageError
 from gdexp.drawing import BLUE, VERMILION, Axis, Band, Drawing, Line, Mark, Rule
+from gdexp.figures import minima_of, outcomes_along
 from gdexp.figures.outcome_map import spaced
-from gdexp.plan import Group
+from gdexp.plan import LEARNING_RATE, Group
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -35,14 +35,14 @@ def draw(results: Answers, objective: str | None = None, optimizer: str | None =
     group = results.group(objective, optimizer)
     if group.rate_axis is None:
         raise UsageError("the learning rate is no axis: sweep it with grid.learning_rate=VALUES")
-    axis = group.axes[group.rate_axis]
-    rates = axis.values[[last for _, last in axis.numbers].index("learning_rate")]
-    order = np.argsort(rates)
-    ran, ended = _counted(results, group, len(rates))
+    rate = group.axes[group.rate_axis]
+    along = maps.axis(group, rate.keys[rate.numbers.index(LEARNING_RATE)])
+    rates, order = along.values, np.argsort(along.values)
+    ran, ended = outcomes_along(results, group, along)
     marks: list[Mark] = []
     columns = {"learning_rate": rates[order], "runs": ran[order]}
     for outcome, colour in ((Outcome.DIVERGED, VERMILION), (Outcome.CONVERGED, BLUE)):
-        count = ended[OUTCOMES.index(outcome)]
+        count = ended[outcome]
         low, high = wilson(count, ran)
         share = count / np.maximum(ran, 1)
         marks.append(Band(rates[order], low[order], high[order], "", colour))
@@ -51,7 +51,7 @@ def draw(results: Answers, objective: str | None = None, optimizer: str | None =
         )
         names = (str(outcome), f"{outcome}_low", f"{outcome}_high")
         columns |= dict(zip(names, (share[order], low[order], high[order]), strict=True))
-    turn = thresholds.turn(rates, ended[OUTCOMES.index(Outcome.DIVERGED)], ran)
+    turn = thresholds.turn(rates, ended[Outcome.DIVERGED], ran)
     if turn:
         marks.append(
             Rule(float(np.sqrt(turn[0] * turn[1])) if turn[0] > 0 else turn[1], "the turn")
@@ -70,16 +70,6 @@ def draw(results: Answers, objective: str | None = None, optimizer: str | None =
     )
 
 
-def _counted(results: Answers, group: Group, rates: int) -> tuple[np.ndarray, np.ndarray]:
-    """How many runs there are at each learning rate [n], and how many have each outcome [O, n]."""
-    ran, ended = np.zeros(rates, int), np.zeros((len(OUTCOMES), rates), int)
-    for _, tile, table in results.tiles("outcome", group=group):
-        place = group.coordinates(tile.runs)[group.rate_axis]
-        ran += np.bincount(place, minlength=rates)
-        np.add.at(ended, (places(table["outcome"], OUTCOMES), place), 1)
-    return ran, ended
-
-
 def _theory(results: Answers, group: Group, rates: np.ndarray) -> list[Mark]:
     """The rates up to which runs stay at minima, where theory tells them."""
     card = group.optimizer
@@ -89,11 +79,7 @@ def _theory(results: Answers, group: Group, rates: np.ndarray) -> list[Mark]:
         return []
     if not results.has_labels:
         return []
-    found = [
-        row
-        for row in results.minima.to_pylist()
-        if row["objective"] == group.objective_name and row["kind"] == "minimum"
-    ]
+    found = [row for row in minima_of(results, group) if row["kind"] == "minimum"]
     found.sort(key=lambda row: -row["runs"])
     beta = card.numbers.get("momentum", 0.0)
     told: dict[float, list[int]] = {}

@@ -70,13 +70,9 @@ def draw(
 
 def chosen(results: Answers, group: Group, num: int) -> list[int]:
     """About `num` runs of a group, spread over it: each outcome has its share, and at least one."""
-    codes = np.concatenate(
-        [
-            places(table["outcome"], OUTCOMES)
-            for _, _, table in results.tiles("outcome", group=group)
-        ]
-    )
-    runs = np.concatenate([tile.runs for _, tile, _ in results.tiles(group=group)])
+    each = [(t.runs, table["outcome"]) for _, t, table in results.tiles("outcome", group=group)]
+    runs = np.concatenate([run for run, _ in each])
+    codes = np.concatenate([places(outcome, OUTCOMES) for _, outcome in each])
     taken: list[int] = []
     for code in np.unique(codes):
         mine = runs[codes == code]

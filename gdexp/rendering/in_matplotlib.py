@@ -47,17 +47,17 @@ def _empty(drawing: Drawing) -> tuple[Any, Any]:
     made = Figure(figsize=SIZE, layout="constrained")
     axes = made.subplots()
     axes.set_title(plain(drawing.title), loc="left", fontsize=11, wrap=True)
+    axes.set_xscale("log" if drawing.x.log else "linear")
+    axes.set_yscale("log" if drawing.y.log else "linear")
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return made, axes
 
 
 def _finish(drawing: Drawing, axes: Any) -> None:
-    """Scales, labels and the legend, once all is drawn."""
-    _axis(drawing.x, axes.set_xscale, axes.set_xlabel, axes.set_xlim, axes.set_xticks)
-    _axis(drawing.y, axes.set_yscale, axes.set_ylabel, axes.set_ylim, axes.set_yticks)
-    if drawing.same_scale:
-        axes.set_aspect("equal", adjustable="datalim")
+    """Labels, limits and the legend, once all is drawn."""
+    _axis(drawing.x, axes.set_xlabel, axes.set_xlim, axes.set_xticks)
+    _axis(drawing.y, axes.set_ylabel, axes.set_ylim, axes.set_yticks)
     if drawing.x.names is not None:
         axes.tick_params(axis="x", labelrotation=30)
     if axes.get_legend_handles_labels()[0]:
@@ -69,9 +69,7 @@ def plain(text: str) -> str:
     return str(text).replace("$", r"\$").replace("\n", " ")
 
 
-def _axis(axis: Axis, scale: Any, label: Any, limits: Any, ticks: Any) -> None:
-    if axis.log:
-        scale("log")
+def _axis(axis: Axis, label: Any, limits: Any, ticks: Any) -> None:
     label(plain(axis.label))
     if axis.names is not None:
         ticks(range(len(axis.names)), [plain(name) for name in axis.names])
@@ -119,9 +117,8 @@ def _(mark: Line, axes):
 @draw.register
 def _(mark: Band, axes):
     low, high = finite(mark.low), finite(mark.high)
-    axes.fill_between(
-        mark.x, low, high, color=mark.colour, alpha=0.18, linewidth=0, label=mark.name or None
-    )
+    label = plain(mark.name) or None
+    axes.fill_between(mark.x, low, high, color=mark.colour, alpha=0.18, linewidth=0, label=label)
 
 
 @draw.register
@@ -129,7 +126,8 @@ def _(mark: Cells, axes):
     from matplotlib import colors
 
     value = finite(mark.value)
-    edges = _edges(mark.x, axes, "x"), _edges(mark.y, axes, "y")
+    scales = axes.get_xscale(), axes.get_yscale()
+    edges = [_edges(a, s == "log") for a, s in zip((mark.x, mark.y), scales, strict=True)]
     if mark.names is None:
         if mark.log:
             value = np.log10(np.where(value > 0, value, np.nan))
@@ -151,21 +149,15 @@ def _(mark: Cells, axes):
     bar.ax.set_yticklabels([plain(name) for name in mark.names])
 
 
-def _edges(centres: np.ndarray, axes: Any, which: str) -> np.ndarray:
-    """The edges [n + 1] of cells about their centres [n], even in the logarithm where these are."""
+def _edges(centres: np.ndarray, log: bool) -> np.ndarray:
+    """The edges [n + 1] of cells about their centres [n], on the scale of their axis."""
     values = np.asarray(centres, float)
     if len(values) == 1:
         return np.array([values[0] - 0.5, values[0] + 0.5])
-    log = is_geometric(values)
     at = np.log(values) if log else values
     middle = (at[1:] + at[:-1]) / 2
     edges = np.concatenate([[2 * at[0] - middle[0]], middle, [2 * at[-1] - middle[-1]]])
     return np.exp(edges) if log else edges
-
-
-def is_geometric(values: np.ndarray) -> bool:
-    """Whether numbers are positive and farther apart by their ratios than by their differences."""
-    return bool((values > 0).all() and values.max() / values.min() > 20)
 
 
 @draw.register
@@ -182,10 +174,8 @@ def _(mark: Bars, axes):
     error = None
     if mark.low is not None:
         error = np.maximum([value - finite(mark.low), finite(mark.high) - value], 0)
-    below = getattr(axes, "_gdexp_below", np.zeros(len(value))) if mark.stacked else 0
-    axes.bar(places, value, bottom=below, yerr=error, color=mark.colour, label=mark.name or None)
-    if mark.stacked:
-        axes._gdexp_below = below + np.nan_to_num(value)
+    label = plain(mark.name) or None
+    axes.bar(places, value, bottom=mark.base, yerr=error, color=mark.colour, label=label)
 
 
 @draw.register

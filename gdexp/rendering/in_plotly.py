@@ -33,7 +33,6 @@ def to_json(drawings: Sequence[Drawing]) -> str:
 def spec(drawing: Drawing) -> dict[str, Any]:
     """A drawing as Plotly's data, layout and frames."""
     rules = [mark for mark in drawing.marks if isinstance(mark, Rule)]
-    stacked = any(isinstance(mark, Bars) and mark.stacked for mark in drawing.marks)
     layout = {
         "template": "none",
         "title": {"text": plain(drawing.title), "x": 0, "xanchor": "left"},
@@ -42,12 +41,10 @@ def spec(drawing: Drawing) -> dict[str, Any]:
         "legend": {"orientation": "h", "y": -0.2, "yanchor": "top"},
         "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
         "hovermode": "closest",
-        "barmode": "stack" if stacked else "group",
+        "barmode": "overlay",
         "shapes": [_line(rule) for rule in rules],
         "annotations": [_beside(rule, drawing.x.log) for rule in rules],
     }
-    if drawing.same_scale:
-        layout["yaxis"] |= {"scaleanchor": "x", "scaleratio": 1}
     data = [trace for mark in drawing.marks for trace in traces(mark)]
     if not drawing.frames:
         return {"data": data, "layout": layout}
@@ -190,6 +187,7 @@ def _(mark: Bars):
             "type": "bar",
             "x": np.arange(len(mark.value)),
             "y": finite(mark.value),
+            "base": mark.base,
             "error_y": error,
             "name": plain(mark.name),
             "showlegend": bool(mark.name),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -40,7 +41,7 @@ def minima(results: Results) -> Table:
 def runs(results: Results) -> Table:
     """The runs, or a sample that covers every axis evenly, each with what replays it."""
     sample = results.sample(MOST_RUNS)
-    folder = store.typed(results.directory)
+    folder = shlex.quote(store.typed(results.directory))
     commands = [f"python -m gdexp replay {folder} {run}" for run in sample["run"].to_pylist()]
     told = "Type to search."
     if sample.num_rows < results.manifest["runs"]:

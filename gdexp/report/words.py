@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shlex
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -89,22 +89,14 @@ def found(results: Results) -> list[str]:
 
 def again(results: Results) -> list[tuple[str, str]]:
     """What to type to have it again: what it does, and the command."""
-    folder = store.typed(results.directory)
+    plain = store.typed(results.directory)
+    folder = shlex.quote(plain)
     return [
         ("run it all again and compare the bits", f"python -m gdexp reproduce {folder}"),
         ("take a run step by step", f"python -m gdexp replay {folder} 0"),
         ("make this page again", f"python -m gdexp report {folder}"),
-        ("read it in Python", f'import gdexp; found = gdexp.load("{folder}")'),
+        ("read it in Python", f"import gdexp; found = gdexp.load({plain!r})"),
     ]
-
-
-def made_by(results: Results) -> Iterator[tuple[str, str]]:
-    """What made it, from the manifest."""
-    manifest = results.manifest
-    for name, version in manifest.get("versions", {}).items():
-        yield name, str(version)
-    device = manifest.get("device", {})
-    yield "device", " ".join(str(v) for v in device.values() if v)
 
 
 def _names(results: Results) -> tuple[list[str], list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from typing import Any
 
@@ -19,7 +20,7 @@ class Report(Sink):
     def finish(self, results: Any) -> None:
         from gdexp import report  # late: what a sweep computes needs none of it
 
-        folder = store.typed(self.directory)
+        folder = shlex.quote(store.typed(self.directory))
         try:
             path = store.write_report(self.directory, report.html(results))
         except Exception as error:
