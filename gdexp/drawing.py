@@ -75,7 +75,7 @@ class Cells(NamedTuple):
 
 
 class Contours(NamedTuple):
-    """The level lines of a surface, in grey, behind all else."""
+    """The level lines of a surface, in grey, over cells and behind all else."""
 
     x: np.ndarray  # [X]
     y: np.ndarray  # [Y]

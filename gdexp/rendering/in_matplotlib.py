@@ -163,7 +163,7 @@ def _edges(centres: np.ndarray, log: bool) -> np.ndarray:
 @draw.register
 def _(mark: Contours, axes):
     axes.contour(
-        mark.x, mark.y, finite(mark.value), levels=LEVELS, colors="0.6", linewidths=0.5, zorder=0
+        mark.x, mark.y, finite(mark.value), levels=LEVELS, colors="0.6", linewidths=0.5, zorder=1
     )
 
 
