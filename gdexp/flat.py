@@ -31,11 +31,14 @@ def trace(function: Callable[..., Any], *args: Any) -> Traced:
     Derivatives have been taken by then: a custom rule is no longer needed.
     """
     closed, out = jax.make_jaxpr(function, return_shape=True)(*args)
+    return Traced(inlined(closed), args, out)
+
+
+def inlined(closed: core.ClosedJaxpr) -> core.ClosedJaxpr:
+    """Operations without calls of others, and without those no result needs."""
     avals = [v.aval for v in closed.jaxpr.invars]
-    inlined = jax.make_jaxpr(lambda *values: _evaluate(closed, values))(*avals)
-    jaxpr = inlined.jaxpr
-    alive = core.ClosedJaxpr(jaxpr.replace(eqns=_alive(jaxpr)), inlined.consts)
-    return Traced(alive, args, out)
+    found = jax.make_jaxpr(lambda *values: _evaluate(closed, values))(*avals)
+    return core.ClosedJaxpr(found.jaxpr.replace(eqns=_alive(found.jaxpr)), found.consts)
 
 
 def peak(traced: Traced) -> int:

@@ -70,32 +70,22 @@ def test_runs_inside_another_sweep_keep_their_bits(objective, optimizer, keys, r
         assert different == []
 
 
-LATER = pytest.mark.xfail(
-    reason="LLVM computes the last lanes of a line search in a loop apart, which rounds otherwise",
-    strict=True,
-)
-SEARCHING = ("lbfgs",)
-FIRST = ("adam", *SEARCHING)  # in every run; the others are slow tests
+FIRST = ("adam", "lbfgs")  # in every run; the others are slow tests
+LANES = [
+    pytest.param("booth", name, {}, marks=[] if name in FIRST else pytest.mark.slow)
+    for name in catalogue.choices("optimizer")
+] + [
+    pytest.param(objective, "lbfgs", keys, marks=pytest.mark.slow)
+    for objective in ("himmelblau", "ackley", {"rosenbrock": {"dim": 100}}, "logistic_regression")
+    for keys in ({}, {"dtype": "float64"})
+]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(
-            name,
-            marks=[
-                *([LATER] if name in SEARCHING else []),
-                *([] if name in FIRST else [pytest.mark.slow]),
-            ],
-        )
-        for name in catalogue.choices("optimizer")
-    ],
-)
-def test_every_lane_gives_a_run_the_same_bits(name):
+@pytest.mark.parametrize(("objective", "name", "keys"), LANES)
+def test_every_lane_gives_a_run_the_same_bits(objective, name, keys):
     """One run in all lanes at once: nothing but its place is different."""
-    asked = api.experiment(
-        "booth", optimizer=name, start={"uniform": 8}, stop_grad_tol=0, stop_max_steps=100
-    )
+    keys = keys | {"start": {"uniform": 8}, "stop_grad_tol": 0, "stop_max_steps": 100}
+    asked = api.experiment(objective, optimizer=name, **keys)
     made = engine.Engine(asked, plan.make(asked))
     with engine.settings(asked):
         program = made.program(0)

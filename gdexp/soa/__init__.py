@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -22,13 +22,16 @@ from jax.extend import core
 from gdexp import flat
 from gdexp.soa import batch
 from gdexp.soa.batch import ELEMENTWISE, FOLDS
+from gdexp.soa.control import by_control
 from gdexp.soa.rules import (
     SHAPES,
     WRITTEN_OUT,
     Value,
     by_rule,
     is_apart,
+    lanes_of,
     objects,
+    whole,
 )
 
 SIMPLE = {*ELEMENTWISE.split(), *FOLDS, *SHAPES.split(), *WRITTEN_OUT.split()}
@@ -74,9 +77,9 @@ def over_lanes(
             objects(part).reshape(shape.shape) if isinstance(part, list) else part
             for part, shape in zip(parts, shapes, strict=True)
         ]
-        whole = zip(values, shapes, strict=True)
-        [size] = {lanes for value, shape in whole if (lanes := _lanes(value, shape.shape))}
-        found = _evaluate(most, traced.closed, values, instead or {})
+        pairs = zip(values, shapes, strict=True)
+        [size] = {lanes for value, shape in pairs if (lanes := lanes_of(value, shape.shape))}
+        found = _evaluate(most, instead or {}, traced.closed, values)
         return result.unflatten(
             [batch.filled(number, (), (), size) for number in value.flat]
             if is_apart(value)
@@ -105,11 +108,12 @@ def _looks_up(eqn: core.JaxprEqn) -> bool:
 
 def _evaluate(
     most: int,
-    closed: core.ClosedJaxpr,
-    values: list[Value],
     instead: Mapping[str, Callable[[Any], Any]],
+    closed: core.ClosedJaxpr,
+    values: Sequence[Value],
 ) -> list[Value]:
     jaxpr = closed.jaxpr
+    within = functools.partial(_evaluate, most, instead)
     env = dict(zip(jaxpr.constvars, closed.consts, strict=True))
     env |= zip(jaxpr.invars, values, strict=True)
     for eqn in jaxpr.eqns:
@@ -118,18 +122,13 @@ def _evaluate(
         compute = None
         if eqn.primitive.name in instead and eqn.outvars[0].aval.dtype == np.float32:
             compute = functools.partial(_replaced, instead[eqn.primitive.name])
-        found = by_rule(eqn, given, compute or flat.bind) if small else None
+        found = by_control(eqn, given, within)
+        if found is None and small:
+            found = by_rule(eqn, given, compute or flat.bind)
         if found is None:
-            found = (compute or batch.bind)(eqn, [_whole(value) for value in given])
+            found = (compute or batch.bind)(eqn, list(map(whole, given)))
         env |= zip(eqn.outvars, found, strict=True)
     return [_split(most, flat.read(env, v), v.aval.shape) for v in jaxpr.outvars]
-
-
-def _lanes(value: Value, shape: tuple[int, ...]) -> int:
-    """How many lanes a value of some shape in one lane has; 0 if it is the same for all."""
-    if is_apart(value):
-        return max(_lanes(number, ()) for number in value.flat)
-    return value.shape[-1] if np.ndim(value) > len(shape) else 0
 
 
 def _split(most: int, value: Value, shape: tuple[int, ...]) -> Value:
@@ -144,10 +143,3 @@ def _split(most: int, value: Value, shape: tuple[int, ...]) -> Value:
 
 def _replaced(function: Callable[[Any], Any], _: core.JaxprEqn, values: list[Any]) -> list[Any]:
     return [function(*values)]
-
-
-def _whole(value: Value) -> Any:
-    if not is_apart(value):
-        return value
-    whole = jnp.stack([jnp.asarray(part) for part in batch.together(list(value.flat))])
-    return whole.reshape(value.shape + whole.shape[1:])

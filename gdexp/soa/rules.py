@@ -8,12 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jax.extend import core
 
 from gdexp import flat
-from gdexp.soa.batch import ELEMENTWISE, FOLDS, each
+from gdexp.soa.batch import ELEMENTWISE, FOLDS, each, together
 
 # A value is a small array as an object array of its scalars, in its shape, or an array as it is.
 Value = Any
@@ -200,3 +201,18 @@ def objects(value: Any) -> Value:
     for i, scalar in enumerate(values):  # one by one: numpy would ask a tracer for its numbers
         found[i] = scalar
     return found if isinstance(value, list) else found.reshape(())
+
+
+def whole(value: Value) -> Any:
+    """A value as one array [..., L], or [...] if it is the same for all lanes."""
+    if not is_apart(value):
+        return value
+    array = jnp.stack([jnp.asarray(part) for part in together(list(value.flat))])
+    return array.reshape(value.shape + array.shape[1:])
+
+
+def lanes_of(value: Value, shape: tuple[int, ...]) -> int:
+    """How many lanes a value of some shape in one lane has; 0 if it is the same for all."""
+    if is_apart(value):
+        return max(lanes_of(number, ()) for number in value.flat)
+    return value.shape[-1] if np.ndim(value) > len(shape) else 0
