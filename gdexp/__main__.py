@@ -25,7 +25,7 @@ gdexp: a microscope for gradient descent.
   python -m gdexp resume [DIR]           finish an interrupted sweep
   python -m gdexp resume [DIR] KEY=VALUE ...       more starts, values: what is there is taken
   python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, ...
-  python -m gdexp report [DIR] [--open]  labels, curves and report.html again
+  python -m gdexp report [DIR] [--open] [--wandb]  labels, curves, report.html, W&B run again
   python -m gdexp plot [DIR] KIND        a figure as -o file.png|svg|html|gif; KEY=VALUE
   python -m gdexp thresholds [DIR]       learning rates at which convergence is lost, and theory
   python -m gdexp race [DIR]             optimizers from the same starts; target=F budget=N

@@ -132,10 +132,3 @@ def finite(values: Any) -> np.ndarray:
     """Numbers with NaN for what is not finite: no library draws an infinity."""
     found = np.asarray(values, np.float64)
     return np.where(np.isfinite(found), found, np.nan)
-
-
-def thinned(count: int, most: int) -> np.ndarray:
-    """At most `most` of `count` places, evenly spread, first and last among them."""
-    if count <= most:
-        return np.arange(count)
-    return np.unique(np.linspace(0, count - 1, most).round().astype(int))

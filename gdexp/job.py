@@ -133,8 +133,9 @@ def _finish(
             store.write_manifest(directory, results.manifest)
     results.engine = engine  # what sinks ask for needs no program to be compiled again
     with contextlib.ExitStack() as every:  # one that fails keeps none of the others from ending
-        every.callback(results.__dict__.pop, "engine")
-        for sink in told:
+        for made in ("engine", "gallery"):  # for the sinks, of which several may ask
+            every.callback(results.__dict__.pop, made, None)
+        for sink in sorted(told, key=lambda sink: sink.place, reverse=True):  # the last is first
             every.callback(sink.finish, results)
     return results
 

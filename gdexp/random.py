@@ -60,6 +60,13 @@ def spread(count: int, most: int) -> np.ndarray:
     return np.random.default_rng(0).integers(edges[:-1], edges[1:])
 
 
+def thinned(count: int, most: int) -> np.ndarray:
+    """At most `most` of `count` places, evenly spread, first and last among them."""
+    if count <= most:
+        return np.arange(count)
+    return np.unique(np.linspace(0, count - 1, most).round().astype(int))
+
+
 def exp(x: np.ndarray) -> np.ndarray:
     """e^x [N] to a relative 1e-15, by operations that round alike on every machine.
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from gdexp import frames, plan, store
+from gdexp import frames, gallery, plan, store
 from gdexp.answers import Answers
 from gdexp.base import Path, UsageError, nearest
 from gdexp.experiment import Experiment
@@ -36,6 +36,7 @@ class Results(Answers):
     plot = property(
         Plots, doc="Figures, as Plotly's, by their kind: `found.plot.outcome_map()`, ..."
     )
+    gallery = functools.cached_property(gallery.of)
 
     def __init__(
         self,

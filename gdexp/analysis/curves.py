@@ -6,7 +6,9 @@ loses the runs that failed.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +16,7 @@ from gdexp.base import Ends, Outcome, Reason
 
 QUANTILES = np.array([0.05, 0.25, 0.5, 0.75, 0.95])
 PER_DECADE = 8  # steps at which curves are told
+POOLED = b"pooled"  # in the metadata of curves.parquet
 
 
 class Bands(NamedTuple):
@@ -60,3 +63,12 @@ def bands(states: Ends, samples: int, sign: float) -> Bands:
         quantiles(states.f, sign),
         quantiles(states.grad_norm, 1.0),
     )
+
+
+def pooled(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]]:
+    """The curves of each group as a whole, and of some of its learning rates over all other axes.
+
+    As the metadata of curves.parquet tells them. Each has `objective`, `optimizer`, `learning_rate`
+    (None: all that were sampled), `sample`, and lists by step: `step`, `alive`, `f_q05`, ...
+    """
+    return json.loads((metadata or {}).get(POOLED, "[]"))

@@ -1,4 +1,4 @@
-"""`gdexp replay [DIR] RUN [RUN ...] [--allow-code]`: single runs again, every step of them."""
+"""`gdexp replay [DIR] RUN [RUN ...] [--wandb] [--allow-code]`: single runs, every step of them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from gdexp.commands import NOT_THE_SAME, asked
 from gdexp.config.values import whole
 from gdexp.sinks.terminal import path_table
 
+WANDB = "--wandb"
+
 
 def main(arguments: Sequence[str]) -> int:
-    """Prints the path of each run, and whether it ends on the stored bits; 3 if one does not."""
+    """Prints the path of each run, and whether it ends on the stored bits; 3 if one does not.
+
+    `--wandb` makes each a W&B run of its own, step by step, in the sweep's group.
+    """
+    promote = WANDB in arguments
+    arguments = [word for word in arguments if word != WANDB]
     runs = [whole("run", word, high=2**62) for word in arguments if word.isdecimal()]
     if not runs:
         last = f", not {arguments[-1]!r}" if arguments else ""
@@ -34,6 +41,10 @@ def main(arguments: Sequence[str]) -> int:
         console.print(f"run {again.run} of {found.directory}", soft_wrap=True)
         console.print(path_table(path))
         console.print(_verdict(again), soft_wrap=True)
+        if promote:
+            from gdexp.sinks import wandb_run
+
+            wandb_run.promoted(found, path)
         same &= again.same_bits
     return 0 if same else NOT_THE_SAME
 

@@ -1,4 +1,4 @@
-"""`gdexp report [DIR] [--open] [--allow-code]`: labels, curves and report.html again."""
+"""`gdexp report [DIR] [--open] [--wandb] [--allow-code]`: labels, curves and report.html again."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from gdexp import store
 from gdexp.base import UsageError
 from gdexp.commands import asked
 
-OPEN = "--open"
+OPEN, WANDB = "--open", "--wandb"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Makes what is derived from a sweep's runs again; `--open` shows the report in a browser."""
-    found, _ = asked([word for word in arguments if word != OPEN], ())
+    """Makes what is derived from a sweep's runs again.
+
+    `--wandb` makes its W&B run again, too, and `--open` shows the report in a browser.
+    """
+    found, _ = asked([word for word in arguments if word not in (OPEN, WANDB)], ())
     if not found.manifest["complete"]:
         folder = shlex.quote(store.typed(found.directory))
         raise UsageError(f"this sweep is not finished: python -m gdexp resume {folder}")
@@ -25,6 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     job.derive(found)
     path = store.write_report(found.directory, report.html(found))
     print(f"report: {store.typed(path)}")
+    if WANDB in arguments:
+        from gdexp.sinks import wandb_run
+
+        wandb_run.again(found)
     if OPEN in arguments and not webbrowser.open(path.resolve().as_uri()):
         raise UsageError(f"there is no browser here: open {path} in one")
     return 0

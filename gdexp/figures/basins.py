@@ -22,10 +22,10 @@ from gdexp.drawing import (
     Line,
     Mark,
     series,
-    thinned,
 )
 from gdexp.figures import minima_of
 from gdexp.plan import Group
+from gdexp.random import thinned
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from gdexp.analysis.maps import Map, axis
 from gdexp.base import Outcome
-from gdexp.drawing import Axis, Bars, Cells, Drawing, colour_of, series, thinned
+from gdexp.drawing import Axis, Bars, Cells, Drawing, colour_of, series
 from gdexp.figures import outcomes_along
+from gdexp.random import thinned
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers

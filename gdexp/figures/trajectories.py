@@ -11,9 +11,9 @@ import pyarrow as pa
 from gdexp import surface
 from gdexp.analysis.counts import OUTCOMES, places
 from gdexp.base import Outcome, Path, UsageError
-from gdexp.drawing import BLACK, Axis, Drawing, Line, Mark, colour_of, thinned
+from gdexp.drawing import BLACK, Axis, Drawing, Line, Mark, colour_of
 from gdexp.plan import Group
-from gdexp.random import spread
+from gdexp.random import spread, thinned
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers

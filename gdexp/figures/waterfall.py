@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from gdexp.base import UsageError
-from gdexp.drawing import Axis, Drawing, Line, Mark, finite, series, thinned
+from gdexp.drawing import Axis, Drawing, Line, Mark, finite, series
 from gdexp.figures import one_objective
+from gdexp.random import thinned
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers

@@ -30,12 +30,20 @@ class Table(NamedTuple):
     searched: bool = False  # whether it is long: it is searched, and shown a page at a time
 
 
+class Part(NamedTuple):
+    """A part of the page."""
+
+    title: str
+    drawings: Sequence[Drawing]
+    tables: Sequence[Table]
+
+
 def write(
     *,
     title: str,
     asked: Sequence[str],
     found: Sequence[str],
-    parts: Iterable[Any],
+    parts: Iterable[Part],
     again: Sequence[tuple[str, str]],
     left_out: Sequence[str],
 ) -> str:

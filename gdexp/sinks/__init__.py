@@ -25,6 +25,8 @@ class Status(NamedTuple):
 class Sink:
     """Told of one sweep. What a sink raises ends it: one that may fail guards itself."""
 
+    place = 0  # whose turn it is at the end: first what a person waits for
+
     @classmethod
     def wanted(cls, experiment: Experiment) -> bool:
         """Whether this experiment asks for this sink."""

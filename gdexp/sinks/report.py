@@ -13,6 +13,8 @@ from gdexp.sinks import Sink
 class Report(Sink):
     """Writes the page once all is stored. What fails in it is told, and ends no sweep."""
 
+    place = 1
+
     @classmethod
     def wanted(cls, experiment):
         return experiment.report

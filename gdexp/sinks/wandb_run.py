@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
 from typing import Any
 
+import pyarrow as pa
+
+from gdexp import store
+from gdexp.analysis import curves
+from gdexp.base import Path
 from gdexp.sinks import Sink, Status
-from gdexp.sinks._wandb import MAX_ROWS, WandbRun
+from gdexp.sinks._wandb import MAX_ROWS, Found, WandbRun, rows
 
 ROW_SECONDS = 1.0  # between two rows of the history
 
 
 class WandbSink(Sink):
-    """Progress as history, the summary, a sample of the runs as a table, and the Parquet files."""
+    """Progress and curves as history, the summary, tables, figures, and the Parquet files."""
+
+    place = 2
 
     @classmethod
     def wanted(cls, experiment):
@@ -21,17 +29,7 @@ class WandbSink(Sink):
 
     def __init__(self, experiment, plan, directory):
         super().__init__(experiment, plan, directory)
-        asked = experiment.wandb
-        self.run = WandbRun(
-            directory,
-            experiment.config,
-            mode=asked.mode,
-            project=asked.project,
-            name=asked.name or directory.name,
-            group=asked.group or experiment.sweep,
-            tags=asked.tags,
-            warn=lambda text: print(f"gdexp: {text}", file=sys.stderr),
-        )
+        self.run = opened(experiment, directory, experiment.wandb.name or directory.name)
         self.told = 0.0
 
     def progress(self, status: Status) -> None:
@@ -43,24 +41,107 @@ class WandbSink(Sink):
 
     def finish(self, results: Any) -> None:
         """Everything that was found; the files lie in the run's own folder as well."""
-        summary = {key: value for key, value in results.summary.items() if key != "groups"}
-        summary["thresholds"] = {
-            f"{t['objective']}/{t['optimizer']}": dict(
-                zip(("below", "above"), t["learning_rate"], strict=True)
-            )
-            for t in results.summary["thresholds"]
-        }
-        summary["by_group"] = {
-            f"{group['objective']}/{group['optimizer']}": group["outcomes"]
-            for group in results.summary["groups"]
-        }
-        files = sorted(self.directory.glob("runs/*.parquet"))
-        files += sorted(self.directory.glob("traces/*.parquet"))
-        files += sorted(self.directory.glob("*.parquet"))  # labels and minima
-        sample = results.sample(MAX_ROWS)
-        summary["table_rows"] = sample.num_rows
-        self.run.finish(summary, sample, files)
+        self.run.finish(found(results))
+        tell(self.run)
 
     def abort(self, error: BaseException) -> None:
         """Closes the run; what was logged stays."""
         self.run.abort(130 if isinstance(error, KeyboardInterrupt) else 1)
+
+
+def again(results: Any) -> None:
+    """A finished sweep as a W&B run once more, from what is stored."""
+    asked = results.experiment.wandb
+    run = opened(results.experiment, results.directory, asked.name or results.directory.name)
+    summary = results.summary
+    total, rate = results.manifest["runs"], summary["runs_per_second"]
+    run.progress(total, total, rate, summary["outcomes"])
+    run.finish(found(results))
+    tell(run)
+
+
+def promoted(results: Any, states: Path) -> None:
+    """One run of a sweep as a W&B run of its own, step by step, in the sweep's group."""
+    run = opened(results.experiment, results.directory, f"run {states.run}", latest=False)
+    end = {"run": states.run, "outcome": states.outcome, "reason": states.reason.label}
+    end |= {"steps": int(states.step[-1]), "f": float(states.f[-1]), "x": states.x[-1].tolist()}
+    run.finish(Found(summary=end, history=rows.path(states)))
+    tell(run)
+
+
+def opened(experiment: Any, directory: Any, name: str, latest: bool = True) -> WandbRun:
+    """A W&B run, filed as the experiment asks; offline where it asks for none."""
+    asked = experiment.wandb
+    return WandbRun(
+        directory,
+        experiment.config,
+        mode="online" if asked.mode == "online" else "offline",
+        project=asked.project,
+        name=name,
+        group=asked.group or experiment.sweep or directory.name,
+        tags=asked.tags,
+        latest=latest,
+        warn=lambda text: print(f"gdexp: {text}", file=sys.stderr),
+    )
+
+
+def tell(run: WandbRun) -> None:
+    """Says where a closed run is."""
+    if run.folder is not None:
+        print(f"W&B: {run.uploading or store.typed(run.folder)}")
+
+
+def found(results: Any) -> Found:
+    """What a W&B run is told of finished results.
+
+    Figures, and curves of a sample of runs, are there where the report is: `report=true`.
+    """
+    sample = results.sample(MAX_ROWS)
+    tables, figures, history = {"runs": sample}, {}, iter(())
+    if results.has_labels:
+        tables["minima"] = results.minima.slice(0, MAX_ROWS)
+    if turns := results.summary["thresholds"]:
+        tables["thresholds"] = pa.table(
+            {
+                **{name: [turn[name] for turn in turns] for name in ("objective", "optimizer")},
+                "below": [turn["learning_rate"][0] for turn in turns],
+                "above": [turn["learning_rate"][1] for turn in turns],
+            }
+        )
+    if results.path is not None:
+        history = rows.path(results.path)
+    elif results.experiment.report:
+        history = rows.curves(curves.pooled(results.curves.schema.metadata))
+    if results.experiment.report:
+        figures = dict(_figures(results))
+    files = sorted(results.directory.glob("runs/*.parquet"))
+    files += sorted(results.directory.glob("traces/*.parquet"))
+    files += sorted(results.directory.glob("*.parquet"))  # what was derived
+    return Found(_summary(results, sample.num_rows), history, tables, figures, files)
+
+
+def _summary(results: Any, shown: int) -> dict[str, Any]:
+    summary = {key: value for key, value in results.summary.items() if key != "groups"}
+    summary["thresholds"] = {
+        f"{t['objective']}/{t['optimizer']}": dict(
+            zip(("below", "above"), t["learning_rate"], strict=True)
+        )
+        for t in results.summary["thresholds"]
+    }
+    summary["by_group"] = {
+        f"{group['objective']}/{group['optimizer']}": group["outcomes"]
+        for group in results.summary["groups"]
+    }
+    runs = results.manifest["runs"]
+    told = "all" if shown == runs else "one from each of as many equal stretches of run numbers"
+    return summary | {"table_rows": shown, "table": f"{shown:,} of {runs:,} runs: {told}"}
+
+
+def _figures(results: Any) -> Iterator[tuple[str, str]]:
+    """Name -> figure in Plotly's JSON: the report's own."""
+    from gdexp.rendering import in_plotly  # late: it takes a moment
+
+    for part in results.gallery.shown:
+        for place, drawing in enumerate(part.drawings):
+            name = f"figures/{part.kind}" + (f"_{place + 1}" if len(part.drawings) > 1 else "")
+            yield name, in_plotly.to_json([drawing])[1:-1]

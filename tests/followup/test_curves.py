@@ -42,6 +42,28 @@ def test_every_step_of_them_is_what_the_traces_say(found):
                 assert getattr(row, name) == f[place]
 
 
+def test_pooled_curves_are_of_all_points_together(found):
+    traces, runs = found.traces.to_pandas(), found.to_pandas()
+    told = curves.pooled(found.curves.schema.metadata)
+    assert [(t["objective"], t["learning_rate"], t["sample"]) for t in told] == [
+        (name, rate, 90 if rate is None else 30)
+        for name in ("paraboloid", "two_wells")
+        for rate in (None, *RATES)
+    ]
+    for one in told:
+        mine = runs[runs.objective == one["objective"]].set_index("run")
+        if one["learning_rate"] is not None:
+            mine = mine[mine.learning_rate == one["learning_rate"]]
+        paths = traces[traces.run.isin(mine.index)]
+        for place in (0, 4, len(one["step"]) - 1):
+            step = one["step"][place]
+            now = paths[paths.step <= step].groupby("run").last()
+            lost = (mine.steps <= step) & (mine.outcome == "diverged")
+            assert one["diverged"][place] == pytest.approx(lost.mean())
+            f = np.sort(np.where(lost, np.inf, now.f))
+            assert one["f_q50"][place] == f[len(f) // 2 - 1]
+
+
 def test_a_sample_is_of_all_points_alike_and_fills_one_batch():
     asked = api.experiment(
         "paraboloid",

@@ -187,7 +187,7 @@ def test_whatever_a_name_holds_is_shown_letter_by_letter(name, reported, opened,
         title=name,
         asked=[name],
         found=[name],
-        parts=[report.Shown(name, [told], [page.Table(name, name, [name], [[name]], True)])],
+        parts=[page.Part(name, [told], [page.Table(name, name, [name], [[name]], True)])],
         again=[(name, name)],
         left_out=[name],
     )

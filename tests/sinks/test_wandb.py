@@ -16,11 +16,15 @@ import time
 import warnings
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gdexp.sinks._wandb import MAX_ROWS, SPREAD, WandbRun
+from gdexp.drawing import Axis, Drawing, Line
+from gdexp.rendering import in_plotly
+from gdexp.sinks._wandb import MAX_ROWS, Found, WandbRun
+from gdexp.sinks._wandb.plain import SPREAD
 
 WANDB = Path(sys.executable).with_name("wandb")
 ROOT = Path(__file__).parents[2]
@@ -51,6 +55,14 @@ SAMPLE = pa.table(
         "f": [math.nan, 0.25],
     }
 )
+MINIMA = pa.table({"objective": ["two_wells"], "x": [[1.0, -1.0]], "radius": [math.inf]})
+HISTORY = [
+    {"step": 0, "curves/two_wells/sgd/alive": 1.0, "curves/two_wells/sgd/f_q50": 3.5},
+    {"step": 10, "curves/two_wells/sgd/alive": 0.5, "curves/two_wells/sgd/f_q50": math.inf},
+]
+LINE = Line(np.array([0.0, 1.0, 2.0]), np.array([1.0, math.nan, math.inf]), "<b>&")
+DRAWING = Drawing("f > 0", "", Axis("x"), Axis("y"), (LINE,), SAMPLE)
+FIGURES = {"figures/one": in_plotly.to_json([DRAWING])[1:-1]}
 
 
 def reader(*arguments, home):
@@ -111,7 +123,7 @@ def finished(tmp_path_factory):
     run = start(directory)
     for k in range(4):
         run.progress(k, 100, 2.5 * k, {"converged": k})
-    run.finish(SUMMARY, SAMPLE, parts)
+    run.finish(Found(SUMMARY, HISTORY, {"runs": SAMPLE, "minima": MINIMA}, FIGURES, parts))
     moved = tmp_path_factory.mktemp("moved") / "elsewhere"
     shutil.move(directory, moved)
     return moved / "wandb" / run.folder.name
@@ -129,7 +141,8 @@ def test_the_reader_shows_config_labels_and_summary_as_logged(finished, home):
     [run] = records(finished, home, "run")
     assert run["run_group"] == "lecture 3"
     logged = {key: value for key, value in shown["summary"].items() if key[0] != "_"}
-    assert logged.pop("runs")["nrows"] == 2
+    assert [logged.pop(name)["nrows"] for name in ("runs", "minima")] == [2, 1]
+    assert logged.pop("figures/one")["_type"] == "plotly-file"
     assert logged == {
         "outcomes/converged": 60,
         "outcomes/diverged": 40,
@@ -144,24 +157,36 @@ def test_the_reader_shows_config_labels_and_summary_as_logged(finished, home):
     }
 
 
-def test_history_has_one_row_a_call_on_the_axis_of_runs_done(finished, home):
-    *rows, table = history(finished, home)
-    assert rows == rows_of_progress(4)
-    assert table["runs._type"] == "table-file"
+def test_history_has_a_row_a_call_then_the_curves_by_step(finished, home):
+    rows = history(finished, home)
+    assert rows[:4] == rows_of_progress(4)
+    assert rows[4:6] == [HISTORY[0], {"step": 10, "curves/two_wells/sgd/alive": 0.5}]
+    assert [next(iter(row)).partition(".")[0] for row in rows[6:]] == ["runs", "minima", *FIGURES]
     metrics = records(finished, home, "metric")
-    assert [m["step_metric"] for m in metrics if m.get("glob_name") == "*"] == ["runs_done"]
+    axes = {m["glob_name"]: m["step_metric"] for m in metrics if m.get("glob_name")}
+    assert axes == {"outcomes/*": "runs_done", "curves/*": "step", "path/*": "step"}
 
 
-def test_the_table_spreads_short_lists_and_holds_only_finite_numbers(finished):
-    [file] = (finished / "files" / "media" / "table").iterdir()
-    table = json.loads(file.read_text())
+def test_tables_spread_short_lists_and_hold_only_finite_numbers(finished):
+    tables = {
+        file.name.split("_")[0]: json.loads(file.read_text())
+        for file in (finished / "files" / "media" / "table").iterdir()
+    }
     names = ["run", "optimizer", "sgd.momentum", "x0_0", "x0_1", "x0_2", "x_0", "x_1", "wide", "f"]
-    assert table["columns"] == names
+    assert tables["runs"]["columns"] == names
     wide = [0.0] * SPREAD + [None]
-    assert table["data"] == [
+    assert tables["runs"]["data"] == [
         [0, "sgd", 0.9, 1.0, 2.0, 3.0, 0.5, None, wide, None],
         [1, "adam", None, 4.0, 5.0, 6.0, None, None, None, 0.25],
     ]
+    assert tables["minima"]["data"] == [["two_wells", 1.0, -1.0, None]]
+
+
+def test_figures_are_plotly_with_finite_numbers(finished):
+    [file] = (finished / "files" / "media" / "plotly").rglob("*.json")
+    told = json.loads(file.read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert told == json.loads(FIGURES["figures/one"])
+    assert told["data"][0]["y"] == [1.0, None, None]
 
 
 def test_files_lie_inside_the_run_and_are_registered_for_sync(finished, home):
@@ -186,7 +211,10 @@ def test_the_folder_can_be_moved_and_holds_nothing_else(finished, home):
     ]
     assert (finished.parent / "latest-run").readlink() == Path(finished.name)
     assert summarized(finished.parent, home)["config"] == CONFIG  # by way of latest-run
-    assert records(finished, home, "artifact") == []  # these name absolute paths
+    [artifact] = records(finished, home, "artifact")
+    paths = {entry["path"]: entry["local_path"] for entry in artifact["manifest"]["contents"]}
+    parts = [f"runs/part-{i:05}.parquet" for i in range(3)]
+    assert paths == {part: f"files/{part}" for part in parts}  # seen from the run's folder
     lists = subprocess.run(
         [WANDB, "sync", "--dry-run", finished],
         env={"HOME": str(home), "PATH": os.environ["PATH"], "WANDB_ERROR_REPORTING": "false"},
@@ -204,7 +232,7 @@ def test_files_are_copied_where_links_are_impossible(tmp_path, monkeypatch):
     parts = write_parts(tmp_path)
     run = start(tmp_path)
     monkeypatch.setattr(os, "link", refuse)
-    run.finish({}, SAMPLE, parts)
+    run.finish(Found(files=parts))
     for part in parts:
         copy = run.folder / "files" / "runs" / part.name
         assert copy.read_bytes() == part.read_bytes()
@@ -249,19 +277,21 @@ def test_what_is_cut_short_while_it_opens_is_closed(tmp_path, home):
 
 def test_config_is_cut_below_three_levels_to_text(tmp_path, home):
     config = {"a": {"b": {"c": {"d": {"e": [1, None, math.inf]}}, "z": "ü"}}, "n": 2**64 - 1}
+    config["objective"] = {"booth": {}}
     run = WandbRun(tmp_path, config, mode="offline", project="p", name=None, group=None, tags=[])
-    run.finish({"runs": 3}, SAMPLE.slice(0, 0), [])
+    run.finish(Found({"runs": 3}, tables={"runs": SAMPLE.slice(0, 0)}))
     shown = summarized(run.folder, home)
     cut = {"a": {"b": {"c": '{"d":{"e":[1,null,"Infinity"]}}', "z": "ü"}}, "n": str(2**64 - 1)}
+    cut["objective"] = {"booth": "{}"}
     assert shown["config"] == cut
     assert (shown["summary"]["runs_total"], shown["summary"]["runs"]["nrows"]) == (3, 0)
 
 
 def test_a_larger_sample_is_refused_and_the_run_stays_open(tmp_path, home):
     run = start(tmp_path)
-    with pytest.raises(ValueError, match=r"10,000 rows, the sample has 10,001: hand over"):
-        run.finish({}, pa.table({"run": range(MAX_ROWS + 1)}), [])
-    run.finish({}, pa.table({"run": range(MAX_ROWS)}), [])
+    with pytest.raises(ValueError, match=r"10,000 rows, runs has 10,001: hand over"):
+        run.finish(Found(tables={"runs": pa.table({"run": range(MAX_ROWS + 1)})}))
+    run.finish(Found(tables={"runs": pa.table({"run": range(MAX_ROWS)})}))
     assert summarized(run.folder, home)["summary"]["runs"]["nrows"] == MAX_ROWS
 
 
@@ -278,7 +308,7 @@ def test_a_run_that_cannot_be_opened_is_told_once(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run.progress(1, 2, 3.0, {})
-        run.finish({}, SAMPLE, [])
+        run.finish(Found(tables={"runs": SAMPLE}))
         run.abort(1)
     assert run.folder is None
 
@@ -286,7 +316,7 @@ def test_a_run_that_cannot_be_opened_is_told_once(tmp_path):
 def test_a_missing_file_is_told_and_the_rest_is_kept(tmp_path, home):
     told = []
     run = start(tmp_path, warn=told.append)
-    run.finish({"best": {"f": 1.0}}, SAMPLE, [tmp_path / "runs" / "gone.parquet"])
+    run.finish(Found({"best": {"f": 1.0}}, files=[tmp_path / "runs" / "gone.parquet"]))
     assert len(told) == 1 and "gone.parquet" in told[0]
     shown = summarized(run.folder, home)
     assert (shown["summary"]["best/f"], shown["exit_code"]) == (1.0, 1)
@@ -315,7 +345,7 @@ def test_the_death_of_the_service_is_told_once_and_does_not_hang(tmp_path):
     for k in range(3):
         run.progress(k, 100, 2.5, {})
         time.sleep(0.05)
-    run.finish({}, SAMPLE, [])
+    run.finish(Found(tables={"runs": SAMPLE}))
     assert time.monotonic() - since < 5
     assert len(told) == 1 and "logging progress" in told[0]
     with warnings.catch_warnings():
@@ -331,7 +361,7 @@ CHILD = """
 import os, socket, sys, time
 import pyarrow as pa
 from pathlib import Path
-from gdexp.sinks._wandb import WandbRun
+from gdexp.sinks._wandb import Found, WandbRun
 
 directory, mode = Path(sys.argv[1]), sys.argv[2]
 
@@ -435,7 +465,7 @@ def test_a_run_tells_nothing_more_and_goes_nowhere_else(tmp_path, home, network)
         run = start()
         print("planted-output", flush=True)
         run.progress(1, 1, 1.0, {"converged": 1})
-        run.finish({"best": {"f": 0.0}}, pa.table({"run": [0]}), [])
+        run.finish(Found({"best": {"f": 0.0}}, tables={"runs": pa.table({"run": [0]})}))
         assert before == (dict(os.environ), sys.exit, sys.excepthook)
         """
     done = subprocess.run(
@@ -502,11 +532,17 @@ def test_a_program_that_ends_without_closing_says_nothing(tmp_path, home):
     assert history(out / "wandb", home) == rows_of_progress(1)
 
 
-def test_online_without_an_account_asks_nothing_even_at_a_terminal(tmp_path, network):
+def test_online_without_an_account_asks_nothing_even_at_a_terminal(tmp_path, home, network):
     text = """
         told = []
-        WandbRun(directory, {}, mode=mode, project="ours", warn=told.append).abort(0)
-        (directory / "told").write_text("".join(told))
+        run = WandbRun(directory, {}, mode=mode, project="ours", warn=told.append)
+        for k in range(300):
+            run.progress(k, 300, 1.0, {"converged": k})
+            if told:
+                break
+            time.sleep(0.1)
+        run.abort(0)
+        (directory / "told").write_text("\\n".join(told))
         """
     out = tmp_path / "out"
     ours, theirs = pty.openpty()
@@ -516,13 +552,16 @@ def test_online_without_an_account_asks_nothing_even_at_a_terminal(tmp_path, net
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        timeout=30,
+        timeout=60,
         check=False,
     )
     os.close(theirs)
     with open(ours, "rb") as terminal, pytest.raises(OSError):  # its end, when nothing was written
         assert terminal.read1() == b""
     assert done.returncode == 0
-    assert "No API key configured" in (out / "told").read_text()
+    [folder] = (out / "wandb").glob("offline-run-*")
+    [told] = (out / "told").read_text().splitlines()
+    assert "No API key configured" in told
+    assert f"(cd {folder} && wandb sync .)" in told
     assert not was_sought(network)
-    assert list((out / "wandb").iterdir()) == []
+    assert len(history(folder, home)) > 0
