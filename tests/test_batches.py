@@ -131,6 +131,7 @@ def test_the_full_gradient_is_tested_at_stated_intervals_and_replays_have_the_sa
         assert replay.step.tolist() == list(range(len(replay.step)))
 
 
+@pytest.mark.slow
 def test_a_sweep_of_more_runs_has_the_same_bits():
     def ends(replicates, rates):
         found = gdexp.sweep(

@@ -18,11 +18,13 @@ FOLDERS = sorted(path.parent for path in ROOT.glob("experiments/*/verdict.py"))
 # what rounding decides: their figures are of the machine that drew them, their checks hold anywhere
 ROUNDED = {"digits", "stability_edge", "trainability_boundary"}
 LONG = {
+    "digits",
     "lesson_linear_map",
     "lesson_random_search",
     "lesson_sgd",
     "optimizer_race",
     "stability_edge",
+    "trainability_boundary",
 }
 SMALL = [
     pytest.param(folder, marks=pytest.mark.slow if folder.name in LONG else ())

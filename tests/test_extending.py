@@ -114,6 +114,7 @@ def _tiles(size, before, planned):
     return tiles
 
 
+@pytest.mark.slow
 def test_targets_cycles_and_points_come_along():
     keys = {"start": [[0.5], [0.8]], "stop_targets": [0.2, 1e-9], "dtype": "float64"}
     small = gdexp.sweep("double_well", grid={"learning_rate": [0.1, 1.1]}, **keys)
@@ -142,6 +143,7 @@ def test_noise_follows_from_the_place_in_the_sweep_and_is_made_again(noisy):
     assert found.manifest["taken"]["runs"] == 30
 
 
+@pytest.mark.slow
 def test_so_do_numbers_that_are_drawn():
     keys = {"draw": {"learning_rate": "uniform:0:0.1"}}
     small = gdexp.sweep("paraboloid", start={"uniform": 30}, **keys)

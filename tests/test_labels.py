@@ -69,6 +69,7 @@ def test_a_flat_exponential_yields_no_minimum():
     assert len(found.minima) == 0
 
 
+@pytest.mark.slow
 def test_what_would_take_too_long_is_told_to_be_left_out(monkeypatch):
     """By runs × dimensions × examples; a small model's ends are told whatever their number."""
 
@@ -111,6 +112,7 @@ def test_a_catalogue_names_the_numbers_of_the_objective_as_the_axes_do():
     assert found.summary["stationary"]["bowl"]["functions"] == 4
 
 
+@pytest.mark.slow
 def test_where_each_run_draws_its_own_objective_there_are_kinds_alone():
     found = gdexp.sweep(
         "quadratic",

@@ -100,6 +100,7 @@ def test_x2_sin_y_steps_along_its_gradient_down_and_up():
         assert row["f_best"] == row["f"], "each step improves, in its own direction"
 
 
+@pytest.mark.slow
 def test_formula_file_callable_and_card_end_at_the_same_points(tmp_path):
     file = tmp_path / "mine.py"
     file.write_text(
@@ -173,6 +174,7 @@ def test_heavy_ball_on_a_parabola_follows_its_recurrence():
     assert path.x[:, 0] == pytest.approx(expected, abs=1e-13)
 
 
+@pytest.mark.slow
 def test_a_linear_map_is_learned_from_its_gradient():
     found = gdexp.sweep(
         "linear_map",

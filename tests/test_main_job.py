@@ -142,6 +142,7 @@ def test_running_again_gives_the_same_tiles(lr_grid, tmp_path):
     assert not (tmp_path / "again" / "wandb").exists()
 
 
+@pytest.mark.slow
 def test_traces_hold_every_kth_state_of_the_runs_asked_for(tmp_path):
     done = call(
         *("+sweep=lr_grid", "start=own", "trace.every=10", "trace.runs=[0,5,64]"),

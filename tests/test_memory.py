@@ -108,6 +108,7 @@ def test_memory_that_gives_out_once_costs_no_bit(failing, asked, tmp_path, monke
     assert found.summary["outcomes"] == wanted.summary["outcomes"]
 
 
+@pytest.mark.slow
 def test_the_second_time_it_stops_with_the_numbers(failing, asked, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(plan, "TILE_RUNS", 32)
     failing(2)

@@ -70,6 +70,7 @@ def test_a_schedule_moves_the_limit_and_adam_has_none():
     assert table[table.run == 1].stability_limit.isna().all()
 
 
+@pytest.mark.slow
 def test_under_maximisation_curvature_is_that_of_what_is_minimised():
     table = traces("-3*x**2 - y**2", direction="maximize", grid={"learning_rate": [0.01]})
     assert (table.sharpness == 6).all() and (table.least_eigenvalue == 2).all()

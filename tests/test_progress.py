@@ -84,6 +84,7 @@ def test_a_rate_too_small_to_move_the_point_stalls():
     assert 100 <= found["steps"][0].as_py() < 120
 
 
+@pytest.mark.slow
 def test_a_rate_of_zero_that_a_count_gives_is_no_stall():
     """Cosine decay ends at zero: what stands still then has not stalled."""
     found = gdexp.sweep(

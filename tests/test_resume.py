@@ -141,6 +141,7 @@ def test_other_bits_of_finished_runs_are_found_before_any_is_added(cut, capsys):
     assert not part(cut, 1).exists()
 
 
+@pytest.mark.slow
 def test_an_old_unfinished_file_is_swept_up_and_a_new_one_left(cut):
     old, new = (cut / "runs" / f".part-000001.parquet.{letter * 32}" for letter in "ab")
     for file in (old, new):
@@ -224,6 +225,7 @@ def test_killed_at_random_instants_and_resumed_nothing_is_lost(kills, begin, tmp
     assert amid > kills / 2
 
 
+@pytest.mark.slow
 def test_a_finished_sweep_that_was_damaged_is_made_whole(whole, tmp_path, capsys):
     folder = shutil.copytree(whole, tmp_path / "finished")
     file = part(folder, 2)

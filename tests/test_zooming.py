@@ -61,6 +61,7 @@ def test_what_is_no_axis_is_said(coarse):
         gdexp.zoom(coarse, {"x0_2": (0, 1)})
 
 
+@pytest.mark.slow
 def test_no_axis_moves_that_was_not_named(coarse):
     two = gdexp.sweep(["himmelblau", "griewank"], start={"grid": 4}, stop_max_steps=2)
     with pytest.raises(UsageError, match="domains of their own"):
@@ -81,6 +82,7 @@ def test_a_file_that_has_changed_is_not_run(tmp_path):
         gdexp.load(tmp_path / "sweep", allow_code=True).race()
 
 
+@pytest.mark.slow
 def test_a_callable_is_zoomed_into_and_code_of_others_is_not_run(tmp_path):
     found = gdexp.sweep(lambda x, y: x**2 + y**2, grid={"learning_rate": [0.1, 0.2, 0.3]})
     assert gdexp.zoom(found, {"learning_rate": (0.1, 0.2)}, num=5).manifest["runs"] == 5

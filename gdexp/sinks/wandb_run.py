@@ -9,7 +9,6 @@ from typing import Any
 
 import pyarrow as pa
 
-from gdexp import store
 from gdexp.analysis import curves
 from gdexp.base import Path
 from gdexp.sinks import Sink, Status
@@ -87,8 +86,8 @@ def opened(experiment: Any, directory: Any, name: str, latest: bool = True) -> W
 
 def tell(run: WandbRun) -> None:
     """Says where a closed run is."""
-    if run.folder is not None:
-        print(f"W&B: {run.uploading or store.typed(run.folder)}")
+    if run.where:
+        print(f"W&B: {run.where}")
 
 
 def found(results: Any) -> Found:

@@ -85,6 +85,7 @@ def test_what_there_is_no_map_of_is_said(found, arguments, told):
         found.map(*arguments)
 
 
+@pytest.mark.slow
 def test_a_map_is_of_one_group_and_of_no_drawn_number():
     two = gdexp.sweep(["parabola", "double_well"], draw={"learning_rate": "uniform:0.1:0.2"})
     with pytest.raises(

@@ -71,6 +71,7 @@ def test_an_objective_of_a_package_is_one_like_any_other(packages, tmp_path):
     assert "in spite of: objective bowl: theirs 1.2 → theirs 1.3" in out
 
 
+@pytest.mark.slow
 def test_a_package_that_is_broken_is_named_and_keeps_nobody_from_working(packages):
     call = packages(
         broken=("raise RuntimeError('not today')", {"dish": "broken:Dish"}),

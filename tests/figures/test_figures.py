@@ -72,8 +72,15 @@ REFUSED = {  # kind -> the sweeps that it is not for
 }
 
 
-@pytest.mark.parametrize("name", SWEEPS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        # an animation is the trajectories of many runs, and takes the longest
+        pytest.param(kind, name, marks=pytest.mark.slow if kind == "animate" and i else ())
+        for kind in KINDS
+        for i, name in enumerate(SWEEPS)
+    ],
+)
 def test_every_figure_is_drawn_of_every_sweep(kind, name):
     if name in REFUSED.get(kind, ()):
         with pytest.raises(gdexp.UsageError):

@@ -73,6 +73,7 @@ def noise(deviation, replicates, **keys):
     )
 
 
+@pytest.mark.slow
 def test_noise_is_normal_of_the_size_asked_for_and_new_at_each_step():
     found = noise([0.5, 2.0], 4000, stop_max_steps=2, trace_every=1, dtype="float64")
     paths = found.traces.to_pandas().pivot(index="run", columns="step", values="x")

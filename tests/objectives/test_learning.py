@@ -102,6 +102,7 @@ def test_a_line_tells_two_clouds_apart():
     assert nowhere["accuracy"].tolist() == [0.5]  # on the line: a toss
 
 
+@pytest.mark.slow
 def test_where_no_block_moves_a_run_stalls():
     """A rate of zero is no rest; the optimizer's counts for blocks that have none of their own."""
 
@@ -119,6 +120,7 @@ def test_where_no_block_moves_a_run_stalls():
     assert outcomes("w.learning_rate")["unfinished"] == 1
 
 
+@pytest.mark.slow
 def test_in_a_race_blocks_have_rates_where_there_are_any():
     found = gdexp.sweep(
         "linear_regression",
@@ -173,6 +175,7 @@ def test_a_network_that_cannot_be_is_refused(card, told):
         gdexp.sweep({"mlp": card})
 
 
+@pytest.mark.slow
 def test_digits_are_learned_and_told_at_trace_points_and_the_end():
     found = gdexp.sweep(
         {"mlp": {"batch_size": 32}},

@@ -6,6 +6,7 @@ import pytest
 import gdexp
 
 
+@pytest.mark.slow
 def test_random_search_is_the_best_of_as_many_points_as_steps():
     found = gdexp.sweep(
         "himmelblau",

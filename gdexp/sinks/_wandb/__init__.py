@@ -96,9 +96,11 @@ class WandbRun:
         return self._folder
 
     @property
-    def uploading(self) -> str | None:
-        """How far the upload is; None where there is none, or it has failed."""
-        if not self._upload:
+    def where(self) -> str | None:
+        """Where the run is; None if that has been told, with what went wrong."""
+        if self._folder is None or not self._online:
+            return self._folder and str(self._folder)
+        if self._upload is None:
             return None
         minutes = f"{uploading.AFTERWARDS / 60:.0f} minutes"
         if url := self._upload.url:
