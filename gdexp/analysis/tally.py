@@ -14,12 +14,14 @@ from gdexp.analysis.statistics import cost_of_reaching, wilson
 from gdexp.base import Ends, Outcome, Reason
 from gdexp.plan import LEARNING_RATE, Group, Plan
 
-OUTCOME_OF = np.array([list(Outcome).index(r.outcome) if r.outcome else -1 for r in Reason])
+OUTCOMES = list(Outcome)
+OUTCOME_OF = np.array([OUTCOMES.index(r.outcome) if r.outcome else -1 for r in Reason])
 CONVERGED = np.array([reason.outcome is Outcome.CONVERGED for reason in Reason])
 DIVERGED = np.array([reason.outcome is Outcome.DIVERGED for reason in Reason])
 
 COUNTED = ("reasons", "longest", "best_f", "best_run", "best_x", "steps", "reached", "spent")
-COUNTED += ("diverged", "tried")
+COUNTED += ("by_rate",)
+MOST_RATES = 4096  # whose outcomes stand in summary.json
 
 
 @dataclasses.dataclass
@@ -38,8 +40,7 @@ class GroupTally:
     targets: tuple[float, ...] = ()  # [T]
     reached: np.ndarray | None = None  # [T] runs that reached each target, and
     spent: np.ndarray | None = None  # [T] evaluations of all, up to there where they did
-    diverged: np.ndarray | None = None  # [n] along the learning-rate axis
-    tried: np.ndarray | None = None  # [n]
+    by_rate: np.ndarray | None = None  # [O, n] runs by outcome along the learning-rate axis
 
     def add(self, runs: np.ndarray, ends: Ends) -> None:
         """Counts some runs of the group, in the order of their numbers."""
@@ -53,10 +54,10 @@ class GroupTally:
         axis, rates = learning_rates(self.group)
         if axis is not None:
             place = self.group.coordinates(runs)[axis]
-            if self.tried is None:
-                self.diverged, self.tried = np.zeros((2, len(rates)), int)
-            self.tried += np.bincount(place, minlength=len(rates))
-            self.diverged += np.bincount(place[DIVERGED[ends.reason]], minlength=len(rates))
+            cell = OUTCOME_OF[ends.reason] * len(rates) + place
+            found = np.bincount(cell, minlength=len(OUTCOMES) * len(rates))
+            found = found.reshape(len(OUTCOMES), len(rates))
+            self.by_rate = found if self.by_rate is None else self.by_rate + found
 
     def merge(self, other: GroupTally) -> None:
         """Counts what another counted of other runs of the group."""
@@ -70,7 +71,7 @@ class GroupTally:
             if (f, other.best_run) < kept:
                 self.best_f, self.best_run = other.best_f, other.best_run
                 self.best_x = other.best_x
-        for name in ("reached", "spent", "diverged", "tried"):
+        for name in ("reached", "spent", "by_rate"):
             counts = [c for c in (getattr(self, name), getattr(other, name)) if c is not None]
             setattr(self, name, sum(counts[1:], counts[0]) if counts else None)
 
@@ -133,9 +134,19 @@ class GroupTally:
     @property
     def turn(self) -> tuple[float, float] | None:
         """The learning rates between which most runs begin to diverge."""
-        if self.tried is None:
+        if self.by_rate is None:
             return None
-        return thresholds.turn(learning_rates(self.group)[1], self.diverged, self.tried)
+        diverged = self.by_rate[OUTCOMES.index(Outcome.DIVERGED)]
+        return thresholds.turn(learning_rates(self.group)[1], diverged, self.by_rate.sum(axis=0))
+
+    def _by_rate(self) -> dict[str, list[float]] | None:
+        """Learning rates, rising, and how many runs had each outcome there."""
+        _, rates = learning_rates(self.group)
+        if self.by_rate is None or len(rates) > MOST_RATES:
+            return None
+        order = np.argsort(rates, kind="stable")
+        counts = zip(OUTCOMES, self.by_rate[:, order].tolist(), strict=True)
+        return {"learning_rate": rates[order].tolist()} | {str(o): n for o, n in counts}
 
     def summary(self) -> dict[str, Any]:
         """Plain values for summary.json."""
@@ -144,6 +155,7 @@ class GroupTally:
             "optimizer": self.group.optimizer.name,
             "runs": int(self.reasons.sum()),
             "outcomes": self.outcomes,
+            "by_learning_rate": self._by_rate(),
             "reasons": {r.label: int(n) for r, n in zip(Reason, self.reasons, strict=True) if n},
             "best": {"run": self.best_run, "f": _finite(self.best_f), "x": self.best_x},
             "median_steps": self.median_steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 import time
@@ -28,6 +29,9 @@ COLOURS = {
 PLAIN_SECONDS = 10.0  # between two lines where there is no terminal
 WIDE = 100  # columns of a terminal with room for a bar
 MOST_STATES = 16  # of a path that are printed
+MOST_MAPS = 4  # pairs of objective and optimizer with a map
+COLUMNS = 64  # of a map, at most; of few learning rates each has some
+LEVELS = " ▁▂▃▄▅▆▇█"  # none, …, all
 
 
 class Terminal(Sink):
@@ -54,7 +58,8 @@ class Terminal(Sink):
         self._stop()
         if results.path is not None:
             self.console.print(path_table(results.path))
-        for line in [*summary_lines(results.summary, self.console), *closing(results)]:
+        told = summary_lines(results.summary, self.console), outcome_maps(results.summary)
+        for line in itertools.chain(*told, closing(results)):
             # never wrapped: a path or command that is cut in two cannot be copied
             self.console.print(line, soft_wrap=isinstance(line, str))
 
@@ -115,6 +120,42 @@ def summary_table(
             *([f"{turn[0]:.4g} to {turn[1]:.4g}" if turn else "–"] if turns else []),
         )
     return table
+
+
+def outcome_maps(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Each outcome's share of the runs, learning rates across."""
+    swept = (g for g in summary["groups"] if g["by_learning_rate"])
+    told = [g for g in swept if len(g["by_learning_rate"]["learning_rate"]) > 1]
+    for group in told[:MOST_MAPS]:
+        counts = dict(group["by_learning_rate"])
+        rates = counts.pop("learning_rate")
+        ran = _binned(np.sum(list(counts.values()), axis=0))
+        wide = max(1, min(4, COLUMNS // len(ran)))
+        yield ""
+        yield f"[cyan]{escape(group['objective'])} × {escape(group['optimizer'])}[/]"
+        for outcome, count in counts.items():
+            if any(count):
+                shown = "".join(level * wide for level in map(_level, _binned(count), ran))
+                yield f"{outcome:>13} [{COLOURS[Outcome(outcome)]}]{shown}[/]"
+        low, high = f"{rates[0]:.4g}", f"{rates[-1]:.4g}"
+        gap = max(1, wide * len(ran) - len(low) - len(high))
+        yield f"[dim]learning rate {low}{' ' * gap}{high}[/]"
+    if len(told) > MOST_MAPS:
+        yield f"[dim]the maps of {len(told) - MOST_MAPS} other pairs are in the report[/]"
+
+
+def _binned(counts: Any) -> np.ndarray:
+    """Counts of many places as those of COLUMNS stretches."""
+    counts = np.asarray(counts)
+    edges = np.linspace(0, len(counts), min(COLUMNS, len(counts)) + 1).astype(int)[:-1]
+    return np.add.reduceat(counts, edges)
+
+
+def _level(count: int, total: int) -> str:
+    """A share as a block; blank and full are for none and all."""
+    if count in (0, total):
+        return LEVELS[-1 if count else 0]
+    return LEVELS[1 + int(count / total * (len(LEVELS) - 2))]
 
 
 def path_table(path: Path) -> Table:

@@ -109,8 +109,11 @@ def test_the_turn_is_counted_along_the_learning_rates():
     reasons += [Reason.MAX_STEPS] * 2
     tally = GroupTally(GROUP, 1.0)
     tally.add(np.arange(12), ends_of([(reason, 0.0, 1) for reason in reasons]))
-    assert tally.tried.tolist() == [4, 4, 4]
-    assert tally.diverged.tolist() == [4, 0, 2]
+    assert tally.by_rate.sum(axis=0).tolist() == [4, 4, 4]
+    told = tally.summary()["by_learning_rate"]
+    assert told.pop("learning_rate") == [0.1, 0.2, 0.3]
+    counted = {outcome: counts for outcome, counts in told.items() if any(counts)}
+    assert counted == {"converged": [4, 0, 0], "diverged": [0, 2, 4], "unfinished": [0, 2, 0]}
     assert tally.turn == (0.1, 0.2)
 
 

@@ -159,3 +159,46 @@ def test_a_race_of_long_names_fits_eighty_columns():
     for row in rows:
         for word in ("8,192", "0.4 %", "36.8 %", "62.9 %", "1.063e-08", "3639.5"):
             assert word in row
+
+
+def test_the_map_says_where_along_the_learning_rate_runs_end_how(sweep):
+    lines = list(terminal.outcome_maps(sweep.summary))
+    plain = text(*lines).splitlines()
+    runs = sweep.runs.to_pylist()
+    rates = sorted({r["learning_rate"] for r in runs})
+    wide, at = 4, 14
+    assert [line for line in plain if "×" in line] == ["paraboloid × sgd", "himmelblau × sgd"]
+    drawn = {}
+    for line in plain:
+        if "×" in line:
+            name = line.split()[0]
+        elif line[:13].strip() in set(map(str, Outcome)):
+            drawn[name, line[:13].strip()] = line[at : at + wide * len(rates)].ljust(24)
+    occur = {(r["objective"], r["outcome"]) for r in runs}
+    assert set(drawn) == occur
+    for (name, outcome), blocks in drawn.items():
+        for i, rate in enumerate(rates):
+            mine = [r for r in runs if (r["objective"], r["learning_rate"]) == (name, rate)]
+            share = sum(r["outcome"] == outcome for r in mine) / len(mine)
+            [block] = set(blocks[wide * i : wide * (i + 1)])
+            level = terminal.LEVELS.index(block)
+            assert (level == 0) == (share == 0) and (level == 8) == (share == 1)
+            assert share in (0, 1) or abs(level - 1 - 7 * share) <= 1
+    assert plain[-1].startswith("learning rate 0.001") and plain[-1].endswith(" 1")
+
+
+def test_a_map_of_many_learning_rates_is_as_wide_as_a_terminal_and_loses_none():
+    rates = np.geomspace(1e-3, 1, 1000)
+    counts = {"learning_rate": rates.tolist(), "converged": [1] * 999 + [0]}
+    counts |= {"diverged": [0] * 999 + [1], "unfinished": [0] * 1000}
+    group = {"objective": "f", "optimizer": "sgd", "by_learning_rate": counts}
+    lines = text(*terminal.outcome_maps({"groups": [group] * 7})).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any("3 other pairs" in line for line in lines)
+    blocks = [line[14:].ljust(64) for line in lines[2:4]]
+    assert blocks == ["█" * 63 + "▇", " " * 63 + "▁"]
+
+
+def test_one_learning_rate_has_no_map():
+    found = gdexp.sweep("parabola", grid={"learning_rate": [0.1]}, start={"uniform": 4})
+    assert list(terminal.outcome_maps(found.summary)) == []

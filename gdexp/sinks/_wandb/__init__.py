@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import shlex
 import sys
 import tempfile
 import warnings
@@ -97,9 +98,11 @@ class WandbRun:
 
     @property
     def where(self) -> str | None:
-        """Where the run is; None if that has been told, with what went wrong."""
-        if self._folder is None or not self._online:
-            return self._folder and str(self._folder)
+        """How the run is seen; None if it has been told what went wrong."""
+        if self._folder is None:
+            return None
+        if not self._online:
+            return f"wandb leet {shlex.quote(str(self._folder))} shows it in the terminal"
         if self._upload is None:
             return None
         minutes = f"{uploading.AFTERWARDS / 60:.0f} minutes"
