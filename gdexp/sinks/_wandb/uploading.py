@@ -36,7 +36,7 @@ class Upload:
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for the sweep
+                process_group=0,  # Ctrl-C is for the sweep; in its session nice counts
             )
 
     @property
@@ -73,7 +73,7 @@ def command(folder: Path) -> str:
 def main() -> int:
     """Syncs the run in the working directory until it is finished, or until time is up."""
     if hasattr(os, "nice"):
-        os.nice(10)  # the sweep goes first
+        os.nice(19)  # the sweep goes first
     sync = subprocess.Popen(
         [sys.executable, "-m", "wandb", "beta", "sync", "--live", "--yes", "."],
         stdin=subprocess.DEVNULL,

@@ -1,0 +1,80 @@
+"""Hostile words on the command line: refused in one line, or accepted and shown letter by letter."""
+
+import html
+import json
+
+import pytest
+
+from gdexp import __main__
+
+SCRIPT = "<script>window.hacked=1</script>"
+LONG = "x*x" + " + 0*y" * 1_700  # more than 10,000 characters
+FORMULAS = {
+    "a script": SCRIPT,
+    "a quote": "x'\"><svg onload=hacked>",
+    "an emoji": "🦊**2",
+    "a line break": "x*x\n+ y*y",
+    "a name of ten thousand letters": "x" * 10_000,
+    "ten thousand letters": LONG,
+    "a comparison": "where(x < 1, x*x, y*y)",
+}
+NAMES = [SCRIPT, "a'b\"c", "🦊 ünï", "x" * 200, "{{7*7}} $HOME `id` %s", "-o", "&lt;b&gt;"]
+
+
+@pytest.fixture
+def inside(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def said(words, capfd):
+    """Exit code and what was printed, of the main job."""
+    code = __main__.main([*words, "start.points=[[1.0,1.0]]", "stop.max_steps=5"])
+    return code, capfd.readouterr()
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_a_formula_is_refused_in_one_line_or_shown_as_it_is(name, inside, capfd):
+    formula = FORMULAS[name]
+    words = [f"objective='{formula}'" if "'" not in formula else f"objective={formula}"]
+    code, told = said([*words, "wandb.mode=disabled", "hydra.run.dir=out"], capfd)
+    if code == 2:
+        assert told.out == "" and len(told.err.splitlines()) == 1 and len(told.err) < 1_000
+        assert list(inside.iterdir()) == []
+        return
+    assert code == 0
+    page = (inside / "out" / "report.html").read_text(encoding="utf-8")
+    assert html.escape(formula[:50], quote=True) in page
+    assert SCRIPT not in page
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_is_shown_as_it_is(name, inside, capfd):
+    """The page names it in the commands that make its runs again."""
+    quoted = "'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    words = ["objective=x*x+y*y", "wandb.mode=disabled", f"hydra.run.dir={quoted}"]
+    code, told = said(words, capfd)
+    if code == 2:
+        assert told.out == "" and list(inside.iterdir()) == []
+        return
+    assert code == 0
+    [folder] = inside.iterdir() if "/" not in name else [inside / name]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert SCRIPT not in page
+    assert html.escape(name, quote=True) in page or "'\"'\"'" in name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [*NAMES, "two\nlines", "y" * 10_000])
+def test_what_wandb_is_told_is_what_was_typed_or_refused(name, inside, capfd):
+    quoted = "'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    words = ["objective=x*x+y*y", f"wandb.name={quoted}", "hydra.run.dir=out", "report=false"]
+    code, told = said(words, capfd)
+    if code == 2:
+        assert told.out == "" and not (inside / "out").exists()
+        return
+    assert code == 0
+    manifest = json.loads((inside / "out" / "manifest.json").read_text())
+    assert manifest["complete"]
+    [run] = (inside / "out" / "wandb").glob("offline-run-*/*.wandb")
+    assert name.encode() in run.read_bytes()
