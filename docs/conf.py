@@ -1,5 +1,6 @@
 """How Sphinx makes these pages: sphinx-build -W --keep-going docs build/docs"""
 
+import os
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ html_theme = "furo"
 html_title = f"gdexp {release}"
 exclude_patterns = ["build"]
 myst_heading_anchors = 3
+os.environ["PLOTLY_RENDERER"] = "notebook"  # figures as HTML, their script in the page
 nb_execution_mode = "force"
 nb_execution_raise_on_error = True
 nb_execution_timeout = 300

@@ -33,7 +33,9 @@ def workspace(entity: str, project: str) -> workspaces.Workspace:
         for name, title in QUANTILES.items()
     ]
     of_rates = [
-        _lines(f"{title}, by learning rate", rf"^curves/[^/]+/[^/]+/learning_rate_\w+/{name}$", "step")
+        _lines(
+            f"{title}, by learning rate", rf"^curves/[^/]+/[^/]+/learning_rate_\w+/{name}$", "step"
+        )
         for name, title in (QUANTILES | {"alive": "share of runs alive"}).items()
     ]
     promoted = [_lines(name, rf"^path/{name}$", "step") for name in ("f", "grad_norm")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import sys
 import time
@@ -207,7 +208,8 @@ def closing(results: Any) -> Iterator[str]:
     if results.directory:
         folder = escape(store.typed(results.directory))
         yield f"results: {folder}"
-        yield f'in Python: gdexp.load("{folder}").runs'
+        text = json.dumps(store.typed(results.directory), ensure_ascii=False)  # as Python has it
+        yield f"in Python: gdexp.load({escape(text)}).runs"
 
 
 def _status(status: Status, *, rich: bool) -> str:

@@ -14,6 +14,7 @@ Report = Mapping[str, Any]
 def render(report: Report) -> str:
     """The whole report."""
     parts = [
+        "# The benchmark",
         _machine(report),
         _legend(report),
         "## Targets",

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gdexp import store
 from gdexp.sinks._wandb import surroundings, uploading
 from gdexp.sinks._wandb.plain import columns, flat, plain
 
@@ -102,16 +103,15 @@ class WandbRun:
         if self._folder is None:
             return None
         if not self._online:
-            return f"wandb leet {shlex.quote(str(self._folder))} shows it in the terminal"
+            shown = self._folder.parent if self._latest else self._folder
+            return f"wandb leet {shlex.quote(store.typed(shown))} shows it in the terminal"
         if self._upload is None:
             return None
-        minutes = f"{uploading.AFTERWARDS / 60:.0f} minutes"
+        minutes = f"for {uploading.AFTERWARDS / 60:.0f} minutes at most"
         if url := self._upload.url:
-            return f"{url} (what is left is uploaded in the background, for at most {minutes})"
-        return (
-            f"no answer yet; it is tried in the background for {minutes}, "
-            f"and later {uploading.command(self._folder)} uploads the run"
-        )
+            return f"{url} (what is left is uploaded in the background, {minutes})"
+        later = uploading.command(self._folder)
+        return f"no answer yet; it is tried in the background {minutes}, and later by {later}"
 
     def progress(
         self, done: int, total: int, runs_per_second: float, outcomes: Mapping[str, int]
