@@ -4,19 +4,48 @@ from __future__ import annotations
 
 import base64
 import fcntl
+import functools
 import json
 import os
 import shutil
 import subprocess
+import tempfile
 import time
+from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SECONDS = 60.0
 
 
+PACKAGE = ("apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium")
+
+
 def found() -> str | None:
     """The browser of this machine; None if there is none."""
     return next(filter(None, map(shutil.which, NAMES)), None)
+
+
+def missing() -> str | None:
+    """Why there is no browser, after one try to install Debian's; None if there is one."""
+    with open(Path(tempfile.gettempdir()) / "gdexp-tests-browser.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        return None if found() else _install()
+
+
+@functools.cache
+def _install() -> str | None:
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return "there is no Chromium: apt-get install chromium"
+    quiet = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    words = {"env": quiet, "capture_output": True, "text": True, "stdin": subprocess.DEVNULL}
+    for command in (PACKAGE, ("apt-get", "update", "-q"), PACKAGE):
+        try:
+            done = subprocess.run(command, timeout=300, **words)
+        except subprocess.TimeoutExpired:
+            return f"there is no Chromium, and {' '.join(command)} took longer than 5 minutes"
+        if found():
+            return None
+    return f"there is no Chromium, and it could not be installed: {done.stderr[-300:]}"
 
 
 class Browser:

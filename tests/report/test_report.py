@@ -46,8 +46,8 @@ def reported(tmp_path_factory):
 @pytest.fixture
 def opened(tmp_path_factory):
     """A browser's page, closed in the end; skipped where there is no browser."""
-    if browser.found() is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
+    if reason := browser.missing():
+        pytest.skip(reason)
     each = []
 
     def at(width=1200, **keys):
