@@ -76,7 +76,7 @@ LAW = {
     "commits": "environment plan columns store results verify",
     "labels": "base experiment plan columns analysis curvature measures results",
     "report": "base drawing rendering gallery store results",
-    "sinks": "base experiment plan store analysis rendering results report",
+    "sinks": "base experiment plan store analysis drawing rendering results report",
     "metrics": "base experiment plan problems analysis curvature measures",
     "extending": "base optimizers experiment plan program stream engine columns commits verify "
     "config results",

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path as FilePath
 from typing import Any
 
 import pyarrow as pa
 
 from gdexp.analysis import curves
 from gdexp.base import Path
+from gdexp.drawing import Drawing
 from gdexp.sinks import Sink, Status
 from gdexp.sinks._wandb import MAX_ROWS, Found, WandbRun, rows
 
@@ -55,7 +59,9 @@ def again(results: Any) -> None:
     summary = results.summary
     total, rate = results.manifest["runs"], summary["runs_per_second"]
     run.progress(total, total, rate, summary["outcomes"])
-    run.finish(found(results))
+    with tempfile.TemporaryDirectory() as folder:
+        images = dict(_images(results, FilePath(folder)))  # some seconds, which no sweep waits for
+        run.finish(found(results)._replace(images=images))
     tell(run)
 
 
@@ -136,11 +142,27 @@ def _summary(results: Any, shown: int) -> dict[str, Any]:
     return summary | {"table_rows": shown, "table": f"{shown:,} of {runs:,} runs: {told}"}
 
 
+def _images(results: Any, folder: FilePath) -> Iterator[tuple[str, FilePath]]:
+    """Name -> PNG file in `folder` of each figure; none without the extra `plot`."""
+    if importlib.util.find_spec("matplotlib"):
+        from gdexp.rendering import in_matplotlib
+
+        for name, drawing in _named(results):
+            path = folder / f"{name.replace('/', '_')}.png"
+            in_matplotlib.save(drawing, path)
+            yield name.replace("figures", "images"), path
+
+
 def _figures(results: Any) -> Iterator[tuple[str, str]]:
     """Name -> figure in Plotly's JSON: the report's own."""
     from gdexp.rendering import in_plotly  # late: it takes a moment
 
+    for name, drawing in _named(results):
+        yield name, in_plotly.to_json([drawing])[1:-1]
+
+
+def _named(results: Any) -> Iterator[tuple[str, Drawing]]:
+    """The figures of the report, each with a name."""
     for part in results.gallery.shown:
-        for place, drawing in enumerate(part.drawings):
-            name = f"figures/{part.kind}" + (f"_{place + 1}" if len(part.drawings) > 1 else "")
-            yield name, in_plotly.to_json([drawing])[1:-1]
+        for place, drawing in enumerate(part.drawings, 1):
+            yield f"figures/{part.kind}" + (f"_{place}" if len(part.drawings) > 1 else ""), drawing

@@ -192,3 +192,7 @@ def test_a_run_is_promoted_and_a_sweep_made_again(swept, tmp_path):
     with wandb_server.serving() as server:
         sync(again, server, tmp_path)
     assert server.summary["outcomes/converged"] == 32
+    images = [content for name, content in server.files.items() if name.endswith(".png")]
+    figures = [name for name in server.files if name.endswith(".plotly.json")]
+    assert len(images) == len(figures) > 3
+    assert all(content.startswith(b"\x89PNG") for content in images)

@@ -25,15 +25,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdexp import store
-from gdexp.sinks._wandb import surroundings, uploading
-from gdexp.sinks._wandb.plain import columns, flat, plain
+from gdexp.sinks._wandb import media, surroundings, uploading
+from gdexp.sinks._wandb.plain import flat, plain
 
 if TYPE_CHECKING:
     import pyarrow
 
 MAX_ROWS = 10_000  # what W&B keeps of a table logged as a file; it cuts the rest off silently
 CONFIG_LEVELS = 3  # W&B makes a column of every leaf; deeper mappings stay readable as text
-FIGURE = ".plotly.json"
 
 
 class Found(NamedTuple):
@@ -43,6 +42,7 @@ class Found(NamedTuple):
     history: Iterable[Mapping[str, Any]] = ()  # rows with a `step`
     tables: Mapping[str, pyarrow.Table] = {}  # at most MAX_ROWS rows each
     figures: Mapping[str, str] = {}  # each in Plotly's JSON
+    images: Mapping[str, Path] = {}  # PNG files, which the run takes
     files: Sequence[Path] = ()
 
 
@@ -147,15 +147,17 @@ class WandbRun:
                 for row in found.history:
                     self._run.log(_finite(plain(row)))
                 for name, table in found.tables.items():
-                    self._log_table(name, table)
+                    media.log_table(self._run, name, table)
                 for name, json in found.figures.items():
-                    self._log_figure(name, json)
+                    media.log_figure(self._run, name, json)
+                for name, path in found.images.items():
+                    media.log_image(self._run, name, path)
                 summary = flat(found.summary)
                 clash = {
                     f"{name}_total": summary.pop(name) for name in found.tables if name in summary
                 }
                 self._run.summary.update(summary | clash)
-                self._keep([Path(file).absolute() for file in found.files])
+                media.keep(self._run, self._directory, found.files)
                 self._end(0)
 
     def abort(self, exit_code: int) -> None:
@@ -218,51 +220,6 @@ class WandbRun:
                 if self._online:
                     self._upload = uploading.Upload(self._folder)
         return self._run is not None
-
-    def _log_table(self, name: str, rows: pyarrow.Table) -> None:
-        import wandb
-
-        cells = columns(rows)
-        table = wandb.Table(columns=list(cells))
-        # Through its constructor, W&B types each cell: 2 s for 10,000 rows that are typed already.
-        table.data = [list(row) for row in zip(*cells.values(), strict=True)]
-        # Bound to the run by hand, the table is one file of the run. `log` would add an artifact
-        # that is staged under an absolute path, and a moved folder could not be synced any more.
-        table.bind_to_run(self._run, name, self._run.step)
-        self._run.log({name: table})
-
-    def _log_figure(self, name: str, json: str) -> None:
-        import wandb
-
-        class Figure(wandb.Plotly):
-            """A figure that is text already: W&B's own class takes Plotly's objects alone."""
-
-            def __init__(self, path: Path):
-                super(wandb.Plotly, self).__init__()
-                self._set_file(str(path), is_tmp=True, extension=FIGURE)
-
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self._folder, suffix=FIGURE, encoding="utf-8", delete=False
-        ) as file:
-            file.write(json)
-        self._run.log({name: Figure(Path(file.name))})
-
-    def _keep(self, files: Sequence[Path]) -> None:
-        import wandb
-
-        if not files:
-            return
-        artifact = wandb.Artifact(f"sweep-{self._run.id}", type="sweep")
-        for file in files:
-            base = self._directory if file.is_relative_to(self._directory) else file.parent
-            if not self._run.save(file, base_path=base, policy="now", glob=False):
-                raise FileNotFoundError(file)
-            name = file.relative_to(base).as_posix()
-            inside = Path(self._run.dir) / name
-            entry = artifact.add_file(str(inside), name, skip_cache=True, policy="immutable")
-            # W&B would note where the file lies now, and a moved folder would lose it silently
-            entry.local_path = inside.relative_to(self._folder).as_posix()
-        self._run.log_artifact(artifact)
 
     def _end(self, exit_code: int) -> None:
         run, self._run = self._run, None
