@@ -42,8 +42,8 @@ class Found(NamedTuple):
     history: Iterable[Mapping[str, Any]] = ()  # rows with a `step`
     tables: Mapping[str, pyarrow.Table] = {}  # at most MAX_ROWS rows each
     figures: Mapping[str, str] = {}  # each in Plotly's JSON
-    images: Mapping[str, Path] = {}  # PNG files, which the run takes
     files: Sequence[Path] = ()
+    images: Mapping[str, Path] = {}  # PNG files
 
 
 class WandbRun:
