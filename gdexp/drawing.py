@@ -114,6 +114,7 @@ class Drawing(NamedTuple):
     y: Axis
     marks: tuple[Mark, ...]
     data: pa.Table  # its numbers, for those who want these
+    equal: bool = False  # whether a step is as long along both axes: what is across stays across
     frames: tuple[tuple[Mark, ...], ...] = ()  # of an animation: what takes the last marks' places
     steps: tuple[str, ...] = ()  # what each frame is called
 

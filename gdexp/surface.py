@@ -14,6 +14,8 @@ from gdexp.plan import Group
 PLACES = 97  # of a surface along each side, and
 ALONG = 513  # of a curve
 MARGIN = 0.08  # of the window's width, on each side
+SIDES = 1.4  # how much wider than high, or the other way, what is shown so at most
+MOST_TIMES = 3.0  # as wide as high, or the other way: beyond, each axis has its own scale
 FAR = 0.5  # of the window's width: where a path that leaves is cut off
 
 
@@ -33,6 +35,12 @@ class Window(NamedTuple):
         """Its ends along an axis."""
         return float(self.low[axis]), float(self.high[axis])
 
+    @property
+    def is_square(self) -> bool:
+        """Whether it can be shown with one scale for both of its two axes."""
+        wide = self.high - self.low
+        return len(wide) == 2 and bool(wide.max() <= MOST_TIMES * wide.min())
+
     def within(self, x: np.ndarray) -> np.ndarray:
         """A path [K, D] up to where it first leaves, and the state there."""
         gone = np.flatnonzero(~self.holds(x))
@@ -46,7 +54,12 @@ def window(points: Sequence[np.ndarray]) -> Window:
     low, high = found.min(axis=0), found.max(axis=0)
     wide = np.maximum(high - low, 1e-9 * np.maximum(np.abs(low), np.abs(high)))
     wide = np.where(wide > 0, wide, 1.0)
-    return Window(low - MARGIN * wide, high + MARGIN * wide)
+    found = Window(low - MARGIN * wide, high + MARGIN * wide)
+    if not found.is_square:
+        return found
+    wide = found.high - found.low
+    more = np.maximum(wide.max() / SIDES - wide, 0) / 2  # no sliver, where one scale is for both
+    return Window(found.low - more, found.high + more)
 
 
 def values(group: Group, run: int, x: np.ndarray) -> np.ndarray:

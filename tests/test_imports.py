@@ -65,7 +65,7 @@ LAW = {
     "shelf": "base store",
     "drawing": "base",
     "surface": "plan measures drawing",
-    "rendering": "base drawing",
+    "rendering": "base random drawing",
     "answers": "base experiment plan engine analysis frames followup",
     "figures": "base random plan analysis drawing surface rendering followup answers",
     "gallery": "base drawing answers figures",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NOT_THE_SAME = 3  # exit code: other bits than were stored
 ROOTS = ("outputs", "multirun")  # where Hydra writes
-FLAGS = ("--allow-code", "--runs", "--lanes")  # the latter two of reproduce
+ALLOW = "--allow-code"
 CURES = {
     **dict.fromkeys((errno.ENOSPC, getattr(errno, "EDQUOT", -1)), "free some space"),
     **dict.fromkeys((errno.EACCES, errno.EPERM, errno.EROFS), "make it writable"),
@@ -64,23 +64,25 @@ def underway(directory: Path) -> Iterator[None]:
 
 
 def asked(
-    arguments: Sequence[str], known: Collection[str] | None
+    arguments: Sequence[str], known: Collection[str] | None, flags: Sequence[str] = ()
 ) -> tuple[Results, dict[str, str]]:
     """`[DIR] [KEY=VALUE ...] [--allow-code]`: the results, by default the newest, and the words.
 
     Args:
       arguments: behind a command's name.
       known: the keys there are; None: any.
+      flags: that the command has taken out already.
 
     Raises:
       UsageError: a word is none of these, or there is no directory.
     """
-    allow = "--allow-code" in arguments
-    arguments = [word for word in arguments if word != "--allow-code"]
+    allow = ALLOW in arguments
+    arguments = [word for word in arguments if word != ALLOW]
     folders = [word for word in arguments if "=" not in word]
-    if flags := [word for word in folders if word.startswith("-")]:
-        hint = nearest(flags[0], FLAGS) or ": type --allow-code, or KEY=VALUE"
-        raise UsageError(f"there is no flag {flags[0]}{hint}")
+    if wrong := [word for word in folders if word.startswith("-")]:
+        there = (*flags, ALLOW)
+        hint = nearest(wrong[0], there) or f": type {', '.join(there)}, or KEY=VALUE"
+        raise UsageError(f"there is no flag {wrong[0]}{hint}")
     words = dict(word.split("=", 1) for word in arguments if "=" in word)
     if len(folders) > 1:
         raise UsageError(f"one folder is enough, and {folders[1]!r} is another")

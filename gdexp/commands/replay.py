@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path as FilePath
 
 from rich.console import Console
 
@@ -24,9 +25,11 @@ def main(arguments: Sequence[str]) -> int:
     arguments = [word for word in arguments if word != WANDB]
     runs = [whole("run", word, high=2**62) for word in arguments if word.isdecimal()]
     if not runs:
+        if arguments and FilePath(arguments[-1]).is_dir():
+            raise UsageError(f"which run? type gdexp replay {arguments[-1]} 17")
         last = f", not {arguments[-1]!r}" if arguments else ""
         raise UsageError(f"name the runs to replay by their numbers{last}: gdexp replay DIR 0 17")
-    found, _ = asked([word for word in arguments if not word.isdecimal()], ())
+    found, _ = asked([word for word in arguments if not word.isdecimal()], (), (WANDB,))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     same = True
     for again in found.replay(*runs):

@@ -10,7 +10,7 @@ from gdexp import store
 from gdexp.base import UsageError
 from gdexp.commands import asked
 
-OPEN, WANDB = "--open", "--wandb"
+FLAGS = OPEN, WANDB = "--open", "--wandb"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str]) -> int:
 
     `--wandb` makes its W&B run again, too, and `--open` shows the report in a browser.
     """
-    found, _ = asked([word for word in arguments if word not in (OPEN, WANDB)], ())
+    found, _ = asked([word for word in arguments if word not in FLAGS], (), FLAGS)
     if not found.manifest["complete"]:
         folder = shlex.quote(store.typed(found.directory))
         raise UsageError(f"this sweep is not finished: python -m gdexp resume {folder}")

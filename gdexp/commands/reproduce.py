@@ -16,7 +16,7 @@ def main(arguments: Sequence[str]) -> int:
     arguments, runs = option(arguments, "--runs")
     arguments, lanes = option(arguments, "--lanes")
     arguments = [_folder(word) for word in arguments]
-    found, _ = asked(arguments, ())
+    found, _ = asked(arguments, (), ("--runs", "--lanes"))
     warn_unfinished(found)
     from gdexp import verify  # late: it brings JAX
 

@@ -64,6 +64,7 @@ def draw(
         y=Axis(labels[1], range=shown.range(1) if dim == 2 else None),
         marks=(*below, *frames[0]),
         data=pa.table(dict(zip(COLUMNS, columns, strict=True))),
+        equal=shown.is_square,
         frames=tuple(frames),
         steps=tuple(map(str, steps)),
     )

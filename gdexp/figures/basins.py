@@ -113,7 +113,7 @@ def _names(results: Answers, group: Group, minimum: np.ndarray) -> tuple[str, ..
     """What each colour stands for: diverged, none, and the minima."""
     last = int(minimum.max(initial=-1))
     values = {row["minimum_id"]: row["f"] for row in minima_of(results, group)}
-    told = [f"{i}: f = {values[i]:.4g}" for i in range(min(last + 1, NAMED))]
+    told = [f"{i}: f = {round(values[i], 12):.4g}" for i in range(min(last + 1, NAMED))]
     return ("diverged", "no minimum", *told, *(["others"] if last >= NAMED else []))
 
 
@@ -127,8 +127,8 @@ def _map(group, runs, code, lattice, names, colours, title, told) -> Drawing:
         told += f" Every so-manyth is shown, of {shape[0]:,} × {shape[1]:,}."
     x, y, value = first.values[across], second.values[down], value[np.ix_(down, across)]
     marks: list[Mark] = [Cells(x, y, value, "minimum", names, colours)]
+    shown = surface.Window(np.array([x.min(), y.min()]), np.array([x.max(), y.max()]))
     if group.space.dim == 2:
-        shown = surface.Window(np.array([x.min(), y.min()]), np.array([x.max(), y.max()]))
         marks.append(surface.contours(group, int(runs[0]), shown))
     up, right = np.meshgrid(y, x, indexing="ij")
     table = pa.table(
@@ -138,7 +138,8 @@ def _map(group, runs, code, lattice, names, colours, title, told) -> Drawing:
             "minimum": np.array([*names, None], object)[value.ravel()],
         }
     )
-    return Drawing(title, told, Axis(lattice[0]), Axis(lattice[1]), tuple(marks), table)
+    axes = Axis(lattice[0]), Axis(lattice[1])
+    return Drawing(title, told, *axes, tuple(marks), table, shown.is_square)
 
 
 def _points(results, group, runs, code, names, colours, title, told) -> Drawing:
@@ -176,7 +177,8 @@ def _points(results, group, runs, code, names, colours, title, told) -> Drawing:
         marks.append(Line(ends[:, 0], top, "minima", BLACK, width=0, symbol="star", size=11))
     columns = {"run": runs, "minimum": [names[place] for place in code]}
     columns |= {f"x0_{i}": points[:, i] for i in range(group.space.dim)}
-    return Drawing(title, told, Axis(labels[0]), Axis(labels[1]), tuple(marks), pa.table(columns))
+    axes = Axis(labels[0]), Axis(labels[1])
+    return Drawing(title, told, *axes, tuple(marks), pa.table(columns), shown.is_square)
 
 
 def _bars(results: Answers, group: Group, title: str) -> Drawing:

@@ -30,18 +30,20 @@ def draw(
 ) -> Drawing:
     """The outcome at each place of two axes, or any other value that `results.map` knows.
 
-    Without `x` it is the learning rate, where that is an axis, or else the first axis there is;
-    without `y` the next, or the starts. Where one axis is all there is, bars show the shares of the
-    outcomes at each of its values. Of more than 256 places along a side every so-manyth is shown.
+    Without `x` it is the learning rate, where that is an axis of several values, or else the first
+    such axis; without `y` the next, or the starts. Where one axis is all there is, bars show the
+    shares of the outcomes at each of its values. Of more than 256 places along a side every
+    so-manyth is shown.
 
     Args and errors are those of `results.map`.
     """
     group = results.group(objective, optimizer)
     which = {"objective": group.objective_name, "optimizer": group.optimizer.name}
-    known = [key for axis in group.axes for key in axis.keys]
+    known = [key for one in group.axes for key in one.keys if one.values.shape[1] > 1]
     known.sort(key=lambda key: key != "learning_rate")
     known += list(group.start.axes(group.space)) or ["start"] * (group.starts > 1)
     known += ["replicate"] * (group.replicates > 1)
+    known += [key for one in group.axes for key in one.keys if key not in known]
     x = x or next((key for key in known if key != y), "start")
     y = y or next((key for key in known if _apart(group, key, x)), None)
     title = f"{group.objective_name} × {group.optimizer.name}"

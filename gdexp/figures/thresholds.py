@@ -10,7 +10,7 @@ import pyarrow as pa
 from gdexp.analysis import maps, stability, thresholds
 from gdexp.analysis.statistics import wilson
 from gdexp.base import Outcome, UsageError
-from gdexp.drawing import BLUE, VERMILION, Axis, Band, Drawing, Line, Mark, Rule
+from gdexp.drawing import GREEN, VERMILION, Axis, Band, Drawing, Line, Mark, Rule
 from gdexp.figures import minima_of, outcomes_along
 from gdexp.figures.outcome_map import spaced
 from gdexp.plan import LEARNING_RATE, Group
@@ -41,11 +41,12 @@ def draw(results: Answers, objective: str | None = None, optimizer: str | None =
     ran, ended = outcomes_along(results, group, along)
     marks: list[Mark] = []
     columns = {"learning_rate": rates[order], "runs": ran[order]}
-    for outcome, colour in ((Outcome.DIVERGED, VERMILION), (Outcome.CONVERGED, BLUE)):
+    for outcome, colour in ((Outcome.DIVERGED, VERMILION), (Outcome.CONVERGED, GREEN)):
         count = ended[outcome]
         low, high = wilson(count, ran)
         share = count / np.maximum(ran, 1)
-        marks.append(Band(rates[order], low[order], high[order], "", colour))
+        if (ran > 1).any():  # one run has no share to be uncertain about
+            marks.append(Band(rates[order], low[order], high[order], "", colour))
         marks.append(
             Line(rates[order], share[order], str(outcome), colour, symbol="circle", size=4)
         )

@@ -65,6 +65,7 @@ def draw(
         y=Axis(labels[1], range=shown.range(1) if dim == 2 else None),
         marks=tuple(marks),
         data=_table(found, dim),
+        equal=shown.is_square,
     )
 
 

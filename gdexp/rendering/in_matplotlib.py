@@ -10,9 +10,11 @@ import numpy as np
 
 from gdexp.base import UsageError
 from gdexp.drawing import Axis, Band, Bars, Cells, Contours, Drawing, Line, Mark, Rule, finite
+from gdexp.random import thinned
 
 SYMBOLS = {"circle": "o", "cross": "x", "star": "*", "open": "o"}
 LEVELS = 18
+NAMES = 16  # along an axis, at most
 SIZE = (7.0, 5.0)  # inches
 DOTS = 144  # an inch
 FRAMES_A_SECOND = 12
@@ -58,6 +60,8 @@ def _finish(drawing: Drawing, axes: Any) -> None:
     """Labels, limits and the legend, once all is drawn."""
     _axis(drawing.x, axes.set_xlabel, axes.set_xlim, axes.set_xticks)
     _axis(drawing.y, axes.set_ylabel, axes.set_ylim, axes.set_yticks)
+    if drawing.equal:
+        axes.set_aspect("equal", adjustable="box")
     if drawing.x.names is not None:
         axes.tick_params(axis="x", labelrotation=30)
     if axes.get_legend_handles_labels()[0]:
@@ -72,7 +76,8 @@ def plain(text: str) -> str:
 def _axis(axis: Axis, label: Any, limits: Any, ticks: Any) -> None:
     label(plain(axis.label))
     if axis.names is not None:
-        ticks(range(len(axis.names)), [plain(name) for name in axis.names])
+        at = thinned(len(axis.names), NAMES)
+        ticks(at, [plain(axis.names[i]) for i in at])
     if axis.range is not None:
         limits(*axis.range)
 
@@ -108,7 +113,8 @@ def _(mark: Line, axes):
             angles="xy",
             scale_units="xy",
             scale=1,
-            width=0.004,
+            units="inches",
+            width=0.024,
             headwidth=5,
             color=mark.colour,
         )

@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from gdexp.drawing import Axis, Band, Bars, Cells, Contours, Drawing, Line, Mark, Rule, finite
+from gdexp.random import thinned
 
 SYMBOLS = {"circle": "circle", "cross": "x", "star": "star", "open": "circle-open", "": None}
 SCALE = "Viridis"  # even in lightness, and told apart by colour-blind people
 GREYS = [[0, "rgba(128,128,128,0.8)"], [1, "rgba(128,128,128,0.25)"]]
 LEVELS = 18
+NAMES = 24  # along an axis, at most
+SHORT = 0.01  # of what is shown: a shorter step has no head, whose direction would be chance
 
 
 def figure(drawing: Drawing) -> Any:
@@ -45,6 +48,9 @@ def spec(drawing: Drawing) -> dict[str, Any]:
         "shapes": [_line(rule) for rule in rules],
         "annotations": [_beside(rule, drawing.x.log) for rule in rules],
     }
+    if drawing.equal:
+        layout["yaxis"] |= {"scaleanchor": "x", "constrain": "domain"}
+        layout["xaxis"] |= {"constrain": "domain"}
     data = [trace for mark in drawing.marks for trace in traces(mark)]
     if not drawing.frames:
         return {"data": data, "layout": layout}
@@ -83,7 +89,7 @@ def _(mark: Line):
     marker: dict[str, Any] = {"symbol": SYMBOLS[mark.symbol], "size": mark.size}
     if mark.arrow:  # each point at the end of a step is a head that looks along it
         modes = [*modes[:1], "markers"]
-        marker |= {"symbol": "arrow", "angleref": "previous", "size": 9}
+        marker |= {"symbol": "arrow", "angleref": "previous", "size": _heads(mark)}
     told = None if mark.told is None else [plain(text) for text in mark.told]
     return [
         {
@@ -99,6 +105,16 @@ def _(mark: Line):
             "hovertemplate": "%{text}<extra></extra>" if told else None,
         }
     ]
+
+
+def _heads(mark: Line) -> list[int]:
+    """How large the head at each point is."""
+    points = np.stack([finite(mark.x), finite(mark.y)])
+    if not np.isfinite(points).any(axis=1).all():
+        return [0] * points.shape[1]
+    wide = (np.nanmax(points, axis=1) - np.nanmin(points, axis=1)).max()
+    moved = np.hypot(*np.diff(points, axis=1, prepend=points[:, :1]))
+    return np.where(moved > SHORT * wide, 9, 0).tolist()
 
 
 @traces.register
@@ -227,7 +243,8 @@ def _axis(axis: Axis) -> dict[str, Any]:
         found["range"] = list(np.log10(axis.range)) if axis.log else list(axis.range)
     if axis.names is not None:
         shown = [plain(name) for name in axis.names]
-        found |= {"tickvals": list(range(len(shown))), "ticktext": shown, "tickangle": -30}
+        at = thinned(len(shown), NAMES).tolist()
+        found |= {"tickvals": at, "ticktext": [shown[i] for i in at], "tickangle": -30}
     return found
 
 

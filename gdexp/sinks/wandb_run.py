@@ -44,7 +44,8 @@ class WandbSink(Sink):
 
     def finish(self, results: Any) -> None:
         """Everything that was found; the files lie in the run's own folder as well."""
-        self.run.finish(found(results))
+        with self.run.or_go_quiet("collecting the result"):
+            self.run.finish(found(results))
         tell(self.run)
 
     def abort(self, error: BaseException) -> None:
@@ -59,7 +60,7 @@ def again(results: Any) -> None:
     summary = results.summary
     total, rate = results.manifest["runs"], summary["runs_per_second"]
     run.progress(total, total, rate, summary["outcomes"])
-    with tempfile.TemporaryDirectory() as folder:
+    with run.or_go_quiet("collecting the result"), tempfile.TemporaryDirectory() as folder:
         images = dict(_images(results, FilePath(folder)))  # some seconds, which no sweep waits for
         run.finish(found(results)._replace(images=images))
     tell(run)
@@ -122,7 +123,8 @@ def found(results: Any) -> Found:
     files = sorted(results.directory.glob("runs/*.parquet"))
     files += sorted(results.directory.glob("traces/*.parquet"))
     files += sorted(results.directory.glob("*.parquet"))  # what was derived
-    return Found(_summary(results, sample.num_rows), history, tables, figures, files)
+    summary = _summary(results, sample.num_rows)
+    return Found(summary, history, tables=tables, figures=figures, files=files)
 
 
 def _summary(results: Any, shown: int) -> dict[str, Any]:

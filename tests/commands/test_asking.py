@@ -1,6 +1,7 @@
 """Commands that ask the results of a sweep: what they print, and what they refuse."""
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -73,10 +74,11 @@ def test_thresholds_say_how_many_runs_they_took(ask):
     assert told.count("2/L") == 4
 
 
-def test_a_zoom_is_a_sweep_of_its_own(ask, folder):
+def test_a_zoom_is_a_sweep_of_its_own(ask, folder, request):
     code, told = ask("zoom", "outputs/sweep", "x0_0=-1:1", "learning_rate=0.01", "num=8")
     assert code == 0 and told.startswith("64 further runs")
     [made] = [p.parent for p in folder.glob("outputs/*/*/manifest.json")]
+    request.addfinalizer(lambda: shutil.rmtree(made))  # or other tests take it for the newest
     assert gdexp.load(made).manifest["runs"] == 64
 
 

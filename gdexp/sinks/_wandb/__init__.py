@@ -84,11 +84,12 @@ class WandbRun:
         self._online, self._latest = mode == "online", latest
         self._run: Any = None
         self._folder: Path | None = None
+        self._failed = False
         self._opening: concurrent.futures.Future | None = None
         self._upload: uploading.Upload | None = None
         self._closing = contextlib.ExitStack()
         labels = {"project": project, "name": name, "group": group, "tags": tuple(tags)}
-        with self._or_go_quiet("opening the run"):
+        with self.or_go_quiet("opening the run"):
             self._begin(plain(config, CONFIG_LEVELS), labels)
 
     @property
@@ -100,7 +101,7 @@ class WandbRun:
     @property
     def where(self) -> str | None:
         """How the run is seen; None if it has been told what went wrong."""
-        if self._folder is None:
+        if self._folder is None or self._failed:
             return None
         if not self._online:
             shown = self._folder.parent if self._latest else self._folder
@@ -120,7 +121,7 @@ class WandbRun:
         row = {"runs_done": done, "runs_total": total, "runs_per_second": runs_per_second}
         row |= {f"outcomes/{outcome}": count for outcome, count in outcomes.items()}
         if self._opened():
-            with self._or_go_quiet("logging progress"):
+            with self.or_go_quiet("logging progress"):
                 self._run.log(plain(row))
             self._warn_of_upload()
 
@@ -143,7 +144,7 @@ class WandbRun:
                     "hand over a smaller sample"
                 )
         if self._opened():
-            with self._or_go_quiet("logging the result"):
+            with self.or_go_quiet("logging the result"):
                 for row in found.history:
                     self._run.log(_finite(plain(row)))
                 for name, table in found.tables.items():
@@ -163,7 +164,7 @@ class WandbRun:
     def abort(self, exit_code: int) -> None:
         """Closes an interrupted or failed run; what was logged so far stays readable."""
         if self._opened():
-            with self._or_go_quiet("closing the run"):
+            with self.or_go_quiet("closing the run"):
                 self._end(exit_code)
 
     def _begin(self, config: dict[str, Any], labels: dict[str, Any]) -> None:
@@ -215,7 +216,7 @@ class WandbRun:
             concurrent.futures.wait([self._opening])  # interrupted here, it can be waited for again
             opening, self._opening = self._opening, None
             self._hidden.close()
-            with self._or_go_quiet("opening the run"):
+            with self.or_go_quiet("opening the run"):
                 opening.result()
                 if self._online:
                     self._upload = uploading.Upload(self._folder)
@@ -239,10 +240,12 @@ class WandbRun:
             self._warn(f"W&B was not reached ({reason}); later, {later} uploads the run")
 
     @contextlib.contextmanager
-    def _or_go_quiet(self, doing: str) -> Iterator[None]:
+    def or_go_quiet(self, doing: str) -> Iterator[None]:
+        """What fails within is told once, and the run is closed."""
         try:
             yield
         except Exception as error:
+            self._failed = True
             with contextlib.suppress(Exception):
                 self._end(1)
             self._warn(
