@@ -204,6 +204,7 @@ class Results(Answers):
         self, *names: str, group: Group | None = None
     ) -> Iterator[tuple[Group, Tile, pa.Table]]:
         """The columns `names` of each tile that is here, with its group, one after the other."""
+        self.need(names)
         tiles = list(self.plan.tiles())
         mine = {tile.part for tile in tiles if group in (None, self.plan.groups[tile.group])}
         for number, table in self.parts(*names, wanted=mine):

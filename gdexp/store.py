@@ -229,6 +229,14 @@ def read_part(
         ) from None
 
 
+def tables(directory: FilePath) -> list[FilePath]:
+    """The Parquet files that a sweep wrote; what is a link is none of them."""
+    folders = [(name, part_numbers(directory, name)) for name in (RUNS, TRACES)]
+    found = [part_path(directory, name, part) for name, parts in folders for part in parts]
+    found += [directory / name for name in (LABELS, MINIMA, CURVES)]
+    return [path for path in found if path.is_file() and not path.is_symlink()]
+
+
 def write_record(directory: FilePath, part: int, record: Mapping[str, Any]) -> None:
     """What `commits` knows of a part of runs/."""
     _write(record_path(directory, part), json.dumps(record).encode())

@@ -26,6 +26,18 @@ FUNCTIONS = {
     "looked up": lambda x: x[jnp.argmax(x)],
     "looped": lambda x: jax.lax.fori_loop(0, 3, lambda i, y: y + x[i], x),
     "branched": lambda x: jax.lax.cond(x[0] > 0, lambda y: y + 1, lambda y: y - 1, x),
+    "branched by the device": lambda x: jax.lax.platform_dependent(
+        x, cpu=lambda y: y + 1, default=lambda y: y - 1
+    ),
+    "a branch of each lane in a loop of each lane": lambda x: jax.lax.while_loop(
+        lambda state: state[0] < jnp.abs(state[1][0]) * 4,
+        lambda state: (
+            state[0] + 1,
+            jax.lax.cond(state[1].sum() > state[0], lambda y: y * 0.5, lambda y: y + 1, state[1]),
+        ),
+        (0, x),
+    )[1],
+    "scanned": lambda x: jax.lax.scan(lambda c, y: (c * 0.5 + y, c + x[0]), x[1], x),
     "solved": lambda x: jnp.linalg.solve(jnp.eye(4) * 2, x),
     "one choice": lambda x: jnp.where(x[0] > 0, x, -x),
     "clipped": lambda x: jax.lax.clamp(x[1], x, x[2]),

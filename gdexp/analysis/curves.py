@@ -69,6 +69,7 @@ def pooled(metadata: Mapping[bytes, bytes] | None) -> list[dict[str, Any]]:
     """The curves of each group as a whole, and of some of its learning rates over all other axes.
 
     As the metadata of curves.parquet tells them. Each has `objective`, `optimizer`, `learning_rate`
-    (None: all that were sampled), `sample`, and lists by step: `step`, `alive`, `f_q05`, ...
+    (None: all that were sampled), `sample`, and lists by step: `step`, `alive`, `f_q05`, ..., in
+    which None is infinite.
     """
     return json.loads((metadata or {}).get(POOLED, "[]"))

@@ -79,11 +79,20 @@ class GroupTally:
         """What was counted, as plain values."""
         found = {name: getattr(self, name) for name in COUNTED}
         found["best_f"] = None if self.best_run is None else self.best_f
+        if self.by_rate is not None:  # a tile touches few of many rates
+            touched = np.flatnonzero(self.by_rate.any(axis=0))
+            first, last = (int(touched[0]), int(touched[-1])) if len(touched) else (0, -1)
+            found["by_rate"] = [first, self.by_rate[:, first : last + 1].tolist()]
         return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in found.items()}
 
     def from_plain(self, plain: dict[str, Any]) -> GroupTally:
         """A tally of the same group with what `to_plain` gave."""
-        arrays = {k: np.array(v, int) if isinstance(v, list) else v for k, v in plain.items()}
+        rates, own = learning_rates(self.group)[1], dict(plain)
+        if own["by_rate"] is not None:
+            first, counts = own.pop("by_rate")
+            own["by_rate"] = whole = np.zeros((len(OUTCOMES), len(rates)), int)
+            whole[:, first : first + len(counts[0])] = counts
+        arrays = {k: np.array(v, int) if isinstance(v, list) else v for k, v in own.items()}
         arrays["best_x"] = plain["best_x"]
         arrays["best_f"] = math.nan if plain["best_f"] is None else plain["best_f"]
         arrays["steps"] = np.reshape(arrays["steps"], (2, -1))

@@ -96,10 +96,15 @@ def _of_all(
     for rate, mine in parts:
         own = Ends(*(column[:, mine] for column in states))
         bands = _named(curves.bands(own, 1, engine.experiment.sign))
-        told = {name: values[:, 0].tolist() for name, values in bands.items()}
+        told = {name: list(map(_plain, values[:, 0].tolist())) for name, values in bands.items()}
         more = {"learning_rate": rate, "sample": len(mine), "step": steps.tolist()}
         found.append(named | more | told)
     return found
+
+
+def _plain(number: float) -> float | None:
+    """A number as JSON has it: infinite where so many runs have diverged, which is None."""
+    return number if math.isfinite(number) else None
 
 
 def _named(bands: curves.Bands) -> dict[str, np.ndarray]:

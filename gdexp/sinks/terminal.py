@@ -142,7 +142,10 @@ def outcome_maps(summary: Mapping[str, Any]) -> Iterator[str]:
         gap = max(1, wide * len(ran) - len(low) - len(high))
         yield f"[dim]learning rate {low}{' ' * gap}{high}[/]"
     if len(told) > MOST_MAPS:
-        yield f"[dim]the maps of {len(told) - MOST_MAPS} other pairs are in the report[/]"
+        yield (
+            f"[dim]so {len(told) - MOST_MAPS} other pairs: "
+            "gdexp plot DIR outcome_map objective=NAME optimizer=NAME[/]"
+        )
 
 
 def _binned(counts: Any) -> np.ndarray:

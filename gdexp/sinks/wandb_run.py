@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from gdexp import store
 from gdexp.analysis import curves
 from gdexp.base import Path
 from gdexp.drawing import Drawing
@@ -32,7 +33,7 @@ class WandbSink(Sink):
 
     def __init__(self, experiment, plan, directory):
         super().__init__(experiment, plan, directory)
-        self.run = opened(experiment, directory, experiment.wandb.name or directory.name)
+        self.run = opened(experiment, directory)
         self.told = 0.0
 
     def progress(self, status: Status) -> None:
@@ -45,7 +46,7 @@ class WandbSink(Sink):
     def finish(self, results: Any) -> None:
         """Everything that was found; the files lie in the run's own folder as well."""
         with self.run.or_go_quiet("collecting the result"):
-            self.run.finish(found(results))
+            self.run.finish(found(results, self.experiment.report))
         tell(self.run)
 
     def abort(self, error: BaseException) -> None:
@@ -55,14 +56,13 @@ class WandbSink(Sink):
 
 def again(results: Any) -> None:
     """A finished sweep as a W&B run once more, from what is stored."""
-    asked = results.experiment.wandb
-    run = opened(results.experiment, results.directory, asked.name or results.directory.name)
+    run = opened(results.experiment, results.directory)
     summary = results.summary
     total, rate = results.manifest["runs"], summary["runs_per_second"]
     run.progress(total, total, rate, summary["outcomes"])
     with run.or_go_quiet("collecting the result"), tempfile.TemporaryDirectory() as folder:
         images = dict(_images(results, FilePath(folder)))  # some seconds, which no sweep waits for
-        run.finish(found(results)._replace(images=images))
+        run.finish(found(results, shown=True)._replace(images=images))
     tell(run)
 
 
@@ -70,21 +70,24 @@ def promoted(results: Any, states: Path) -> None:
     """One run of a sweep as a W&B run of its own, step by step, in the sweep's group."""
     run = opened(results.experiment, results.directory, f"run {states.run}", latest=False)
     end = {"run": states.run, "outcome": states.outcome, "reason": states.reason.label}
-    end |= {"steps": int(states.step[-1]), "f": float(states.f[-1]), "x": states.x[-1].tolist()}
+    end |= {"steps": int(states.step[-1]), "f": float(states.f[-1])}
     run.finish(Found(summary=end, history=rows.path(states)))
     tell(run)
 
 
-def opened(experiment: Any, directory: Any, name: str, latest: bool = True) -> WandbRun:
+def opened(
+    experiment: Any, directory: FilePath, name: str | None = None, latest: bool = True
+) -> WandbRun:
     """A W&B run, filed as the experiment asks; offline where it asks for none."""
-    asked = experiment.wandb
+    store.refuse_links(directory)
+    asked, folder = experiment.wandb, directory.resolve().name
     return WandbRun(
         directory,
         experiment.config,
         mode="online" if asked.mode == "online" else "offline",
         project=asked.project,
-        name=name,
-        group=asked.group or experiment.sweep or directory.name,
+        name=name or asked.name or folder,
+        group=asked.group or experiment.sweep or folder,
         tags=asked.tags,
         latest=latest,
         warn=lambda text: print(f"gdexp: {text}", file=sys.stderr),
@@ -97,15 +100,17 @@ def tell(run: WandbRun) -> None:
         print(f"W&B: {run.where}")
 
 
-def found(results: Any) -> Found:
+def found(results: Any, shown: bool) -> Found:
     """What a W&B run is told of finished results.
 
-    Figures, and curves of a sample of runs, are there where the report is: `report=true`.
+    Args:
+      results: of a sweep in a folder.
+      shown: whether the report's figures and curves are among it.
     """
     sample = results.sample(MAX_ROWS)
     tables, figures, history = {"runs": sample}, {}, iter(())
     if results.has_labels:
-        tables["minima"] = results.minima.slice(0, MAX_ROWS)
+        tables["minima"] = results.minima.slice(0, MAX_ROWS)  # best value first
     if turns := results.summary["thresholds"]:
         tables["thresholds"] = pa.table(
             {
@@ -114,16 +119,14 @@ def found(results: Any) -> Found:
                 "above": [turn["learning_rate"][1] for turn in turns],
             }
         )
-    if results.path is not None:
-        history = rows.path(results.path)
-    elif results.experiment.report:
+    if results.plan.count == 1:
+        history = rows.path(results.path or results.paths([0])[0])
+    elif shown:
         history = rows.curves(curves.pooled(results.curves.schema.metadata))
-    if results.experiment.report:
+    if shown:
         figures = dict(_figures(results))
-    files = sorted(results.directory.glob("runs/*.parquet"))
-    files += sorted(results.directory.glob("traces/*.parquet"))
-    files += sorted(results.directory.glob("*.parquet"))  # what was derived
     summary = _summary(results, sample.num_rows)
+    files = store.tables(results.directory)
     return Found(summary, history, tables=tables, figures=figures, files=files)
 
 
@@ -141,7 +144,10 @@ def _summary(results: Any, shown: int) -> dict[str, Any]:
     }
     runs = results.manifest["runs"]
     told = "all" if shown == runs else "one from each of as many equal stretches of run numbers"
-    return summary | {"table_rows": shown, "table": f"{shown:,} of {runs:,} runs: {told}"}
+    summary |= {"table_rows": shown, "table": f"{shown:,} of {runs:,} runs: {told}"}
+    if results.has_labels:
+        summary["minima_rows"] = results.minima.num_rows  # of which the table has the first
+    return summary
 
 
 def _images(results: Any, folder: FilePath) -> Iterator[tuple[str, FilePath]]:

@@ -39,13 +39,16 @@ class Operands(NamedTuple):
     has: list[bool]  # which of them have lanes
     lanes: int
 
-    def __getitem__(self, part: slice) -> Operands:
-        return Operands(self.values[part], self.has[part], self.lanes)
+    def part(self, first: int, last: int | None = None) -> Operands:
+        """Some that follow each other."""
+        where = slice(first, last)
+        return Operands(self.values[where], self.has[where], self.lanes)
 
 
 def _while(evaluate, given, *, cond_nconsts, cond_jaxpr, body_nconsts, body_jaxpr):
     first = cond_nconsts + body_nconsts
-    tested, used, begun = given[:cond_nconsts], given[cond_nconsts:first], given[first:]
+    tested, used = given.part(0, cond_nconsts), given.part(cond_nconsts, first)
+    begun = given.part(first)
     test, body = flat.inlined(cond_jaxpr), flat.inlined(body_jaxpr)
     has = _settled(lambda has: _touched(body, [*used.has, *has]), begun.has)
     [alone] = _touched(test, [*tested.has, *has])  # whether each lane stops by itself
@@ -67,8 +70,10 @@ def _while(evaluate, given, *, cond_nconsts, cond_jaxpr, body_nconsts, body_jaxp
     return packing.undo(packed)
 
 
-def _cond(evaluate, given, *, branches, **_):
-    index, operands = given.values[0], given[1:]
+def _cond(evaluate, given, *, branches, branches_platforms=None, **_):
+    if branches_platforms is not None:
+        return None  # a branch for each kind of device: JAX knows which
+    index, operands = given.values[0], given.part(1)
     bodies = [flat.inlined(branch) for branch in branches]
     touched = zip(*(_touched(body, operands.has) for body in bodies), strict=True)
     has = [given.has[0] or any(each) for each in touched]
@@ -88,7 +93,8 @@ def _cond(evaluate, given, *, branches, **_):
 
 def _scan(evaluate, given, *, jaxpr, length, reverse, num_consts, num_carry, **_):
     first = num_consts + num_carry
-    used, begun, rows = given[:num_consts], given[num_consts:first], given[first:]
+    used, begun = given.part(0, num_consts), given.part(num_consts, first)
+    rows = given.part(first)
     body = flat.inlined(jaxpr)
 
     def after(has):
@@ -105,7 +111,11 @@ def _scan(evaluate, given, *, jaxpr, length, reverse, num_consts, num_carry, **_
     return [*packing.undo(packed), *told]
 
 
-KINDS: dict[str, Callable[..., list[Value]]] = {"while": _while, "cond": _cond, "scan": _scan}
+KINDS: dict[str, Callable[..., list[Value] | None]] = {
+    "while": _while,
+    "cond": _cond,
+    "scan": _scan,
+}
 
 
 class Packing(NamedTuple):

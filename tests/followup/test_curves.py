@@ -61,7 +61,8 @@ def test_pooled_curves_are_of_all_points_together(found):
             lost = (mine.steps <= step) & (mine.outcome == "diverged")
             assert one["diverged"][place] == pytest.approx(lost.mean())
             f = np.sort(np.where(lost, np.inf, now.f))
-            assert one["f_q50"][place] == f[len(f) // 2 - 1]
+            median = f[len(f) // 2 - 1]
+            assert one["f_q50"][place] == (median if np.isfinite(median) else None)
 
 
 def test_a_sample_is_of_all_points_alike_and_fills_one_batch():

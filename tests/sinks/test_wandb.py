@@ -24,7 +24,7 @@ import pytest
 from gdexp.drawing import Axis, Drawing, Line
 from gdexp.rendering import in_plotly
 from gdexp.sinks._wandb import MAX_ROWS, Found, WandbRun
-from gdexp.sinks._wandb.plain import SPREAD
+from gdexp.sinks._wandb.plain import SPREAD, columns
 
 WANDB = Path(sys.executable).with_name("wandb")
 ROOT = Path(__file__).parents[2]
@@ -172,14 +172,18 @@ def test_tables_spread_short_lists_and_hold_only_finite_numbers(finished):
         file.name.split("_")[0]: json.loads(file.read_text())
         for file in (finished / "files" / "media" / "table").iterdir()
     }
-    names = ["run", "optimizer", "sgd.momentum", "x0_0", "x0_1", "x0_2", "x_0", "x_1", "wide", "f"]
+    names = ["run", "optimizer", "sgd.momentum", "x0_0", "x0_1", "x0_2", "x_0", "x_1", "f"]
     assert tables["runs"]["columns"] == names
-    wide = [0.0] * SPREAD + [None]
     assert tables["runs"]["data"] == [
-        [0, "sgd", 0.9, 1.0, 2.0, 3.0, 0.5, None, wide, None],
-        [1, "adam", None, 4.0, 5.0, 6.0, None, None, None, 0.25],
+        [0, "sgd", 0.9, 1.0, 2.0, 3.0, 0.5, None, None],
+        [1, "adam", None, 4.0, 5.0, 6.0, None, None, 0.25],
     ]
     assert tables["minima"]["data"] == [["two_wells", 1.0, -1.0, None]]
+
+
+def test_a_column_that_is_called_like_a_coordinate_keeps_its_name():
+    table = pa.table({"x_0": [3.0], "x": [[1.0, 2.0]]})
+    assert columns(table) == {"x_0": [3.0], "x[0]": [1.0], "x_1": [2.0]}
 
 
 def test_figures_are_plotly_with_finite_numbers(finished):

@@ -38,7 +38,9 @@ def test_there_are_never_more_curves_than_wandb_asks_for():
 def test_numbers_in_names_have_letters_digits_and_underscores_alone():
     for number in (1e-4, 0.5, 12.25, 3e10, 0.0, -2.5e-7):
         assert re.fullmatch("[a-z0-9_]+", rows.named(number))
-    assert (rows.named(1e-5), rows.named(0.5), rows.named(3e10)) == ("1e_05", "0p5", "3e10")
+    assert (rows.named(1e-5), rows.named(0.5), rows.named(3e16)) == ("1e_05", "0p5", "3e16")
+    near = np.linspace(0.100001, 0.10001, 8)
+    assert len(set(map(rows.named, near))) == 8
 
 
 def test_a_path_leaves_out_what_is_not_finite_and_points_that_are_long():

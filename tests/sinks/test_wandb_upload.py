@@ -14,6 +14,7 @@ import pytest
 import wandb_server
 
 import gdexp
+from gdexp import __main__, store
 
 WANDB = Path(sys.executable).with_name("wandb")
 ROOT = Path(__file__).parents[2]
@@ -104,7 +105,7 @@ def test_online_a_run_arrives_while_it_is_written(tmp_path):
     text = """
 import pathlib, sys, time
 from gdexp.sinks._wandb import Found, WandbRun
-run = WandbRun(pathlib.Path("sweep"), {"a": 1}, mode="online", project="ours")
+run = WandbRun(pathlib.Path("sweep"), {"a": 1}, mode="online", project="ours", name="at a name")
 run.progress(1, 2, 1.0, {"converged": 1})
 print("logged", flush=True)
 sys.stdin.readline()
@@ -196,3 +197,33 @@ def test_a_run_is_promoted_and_a_sweep_made_again(swept, tmp_path):
     figures = [name for name in server.files if name.endswith(".plotly.json")]
     assert len(images) == len(figures) > 3
     assert all(content.startswith(b"\x89PNG") for content in images)
+
+
+def test_nothing_is_written_or_read_through_a_link(swept, tmp_path):
+    folder, outside = tmp_path / "copy", tmp_path / "outside"
+    shutil.copytree(swept, folder, symlinks=True)
+    outside.mkdir()
+    (outside / "secret").write_text("secret")
+    (folder / "extra.parquet").symlink_to(outside / "secret")
+    (folder / "traces").mkdir(exist_ok=True)
+    (folder / "traces" / "part-000000.parquet").symlink_to(outside / "secret")
+    names = {path.name for path in store.tables(folder)}
+    assert names == {"part-000000.parquet", "labels.parquet", "minima.parquet", "curves.parquet"}
+    assert all(not path.is_symlink() for path in store.tables(folder))
+    shutil.rmtree(folder / "wandb")
+    (folder / "wandb").symlink_to(outside)
+    for words in (["replay", str(folder), "3", "--wandb"], ["report", str(folder), "--wandb"]):
+        assert __main__.main(words) == 2
+    assert [path.name for path in outside.iterdir()] == ["secret"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kept", ["[x,outcome]", "[x]", "[f]", "[outcome]", "[run]"])
+def test_with_some_columns_alone_a_sweep_has_its_report_and_its_run(kept, tmp_path, capfd):
+    words = [*SWEEP, f"store.columns={kept}", f"hydra.run.dir={tmp_path / 's'}"]
+    assert __main__.main(words) == 0
+    told = capfd.readouterr()
+    assert "failed" not in told.err and "could not be made" not in told.err
+    assert "Left out" in (tmp_path / "s" / "report.html").read_text(encoding="utf-8")
+    [folder] = (tmp_path / "s" / "wandb").glob("offline-run-*")
+    assert (folder / "files" / "runs" / "part-000000.parquet").exists()

@@ -170,8 +170,7 @@ class WandbRun:
     def _begin(self, config: dict[str, Any], labels: dict[str, Any]) -> None:
         """Opens the run in a thread: W&B takes most of a second, in which XLA can compile.
 
-        The surroundings are hidden, and shown again, by the thread that calls: no other must change
-        them while XLA, which is not written in Python, may read them.
+        The surroundings are hidden, and shown again, by the thread that calls.
         """
         home = self._directory / "wandb"
         home.mkdir(parents=True, exist_ok=True)
@@ -223,6 +222,9 @@ class WandbRun:
         return self._run is not None
 
     def _end(self, exit_code: int) -> None:
+        if self._opening is not None:
+            concurrent.futures.wait([self._opening])
+            self._opening = None
         run, self._run = self._run, None
         with self._closing:
             if run is not None:
@@ -246,6 +248,9 @@ class WandbRun:
             yield
         except Exception as error:
             self._failed = True
+            if self._upload:
+                self._upload.let_go()
+                self._upload = None  # of which nothing more is said
             with contextlib.suppress(Exception):
                 self._end(1)
             self._warn(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import secrets
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,11 +38,9 @@ def log_figure(run: Any, name: str, json: str) -> None:
             super(wandb.Plotly, self).__init__()
             self._set_file(str(path), is_tmp=True, extension=FIGURE)
 
-    with tempfile.NamedTemporaryFile(
-        "w", dir=Path(run.dir).parent, suffix=FIGURE, encoding="utf-8", delete=False
-    ) as file:
-        file.write(json)
-    run.log({name: Figure(Path(file.name))})
+    path = Path(run.dir).parent / f"{secrets.token_hex(8)}{FIGURE}"  # W&B moves it
+    path.write_text(json, encoding="utf-8")
+    run.log({name: Figure(path)})
 
 
 def log_image(run: Any, name: str, path: Path) -> None:

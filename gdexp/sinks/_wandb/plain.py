@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pyarrow
 
-SPREAD = 16  # lists up to this long become columns, which W&B can plot; longer ones stay cells
+SPREAD = 16  # lists up to this long become columns, which W&B can plot
 
 NONFINITE = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}  # as W&B writes them
 
@@ -51,7 +51,11 @@ def plain(value: Any, levels: float = math.inf) -> Any:
 
 
 def columns(sample: pyarrow.Table) -> dict[str, list[Any]]:
-    """Returns the table's columns with short lists spread and what is not finite as None."""
+    """Returns the table's columns with short lists spread and what is not finite as None.
+
+    Longer lists are left out: 10,000 runs of a network's numbers are a gigabyte of JSON, and the
+    Parquet files have them.
+    """
     import pyarrow as pa
 
     lists = pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list
@@ -62,12 +66,11 @@ def columns(sample: pyarrow.Table) -> dict[str, list[Any]]:
             found[name] = [_finite(cell) for cell in cells]
             continue
         width = max((len(cell) for cell in cells if cell is not None), default=0)
-        if width > SPREAD:
-            found[name] = [cell and [_finite(item) for item in cell] for cell in cells]
-            continue
-        for i in range(width):
+        for i in range(width if width <= SPREAD else 0):
             spread = (cell[i] if cell is not None and i < len(cell) else None for cell in cells)
-            found[f"{name}_{i}"] = [_finite(item) for item in spread]
+            own = f"{name}_{i}"
+            own = f"{name}[{i}]" if own in sample.column_names else own  # a number may be called so
+            found[own] = [_finite(item) for item in spread]
     return found
 
 

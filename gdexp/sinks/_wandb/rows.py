@@ -38,8 +38,11 @@ def curves(each: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 
 def named(number: float) -> str:
-    """A number as a part of a name, which for W&B may have letters, digits and _ alone: 1e_4."""
-    return f"{number:.4g}".replace("+", "").replace("-", "_").replace(".", "p")
+    """A number as a part of a name, which for W&B may have letters, digits and _ alone.
+
+    All of its digits, since others may be near: 0p001, 1e_05.
+    """
+    return repr(float(number)).replace("+", "").replace("-", "_").replace(".", "p")
 
 
 def path(states: Path) -> Iterator[dict[str, Any]]:

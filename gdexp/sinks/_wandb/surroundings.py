@@ -1,4 +1,4 @@
-"""What W&B is told of the program, the machine and the user: nothing."""
+"""What W&B is told of the program, the machine and the user: Python's version and the system."""
 
 from __future__ import annotations
 
@@ -87,7 +87,8 @@ def end_service(wandb: Any, hooks: tuple[Any, Any]) -> None:
 
 def tidy(home: Path, scratch: Path) -> None:
     """Removes W&B's debug logs: they hold paths, and a link that points out of the folder."""
-    for rest in (scratch, *home.glob("*run-*/logs"), *home.glob("*run-*/tmp")):
+    logs = (path for name in ("logs", "tmp", "wandb") for path in home.glob(f"*run-*/{name}"))
+    for rest in (scratch, *logs):
         shutil.rmtree(rest, ignore_errors=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -15,8 +16,7 @@ import threading
 from pathlib import Path
 
 AFTERWARDS = 600.0  # seconds in which what is left may be uploaded once the sweep is over
-LOG = "upload.log"  # beside the run's folder
-ARRIVED = "View run at"  # in the log, once the server has answered
+ARRIVED = re.compile(r"\bView run\b.* at (https?://\S+)")  # once the server has answered
 
 
 class Upload:
@@ -29,7 +29,8 @@ class Upload:
           folder: of the run; what it names by relative paths is found from there.
         """
         self._folder = folder
-        with open(folder.parent / LOG, "wb") as log:
+        self._told = folder.with_name(f"upload-{folder.name}.log")
+        with open(self._told, "xb") as log:  # never through a link
             self._process = subprocess.Popen(
                 [sys.executable, __file__],
                 cwd=folder,
@@ -50,8 +51,8 @@ class Upload:
     @property
     def url(self) -> str | None:
         """Where the run can be seen, once the server has answered."""
-        lines = (line for line in self._log().split("\n") if ARRIVED in line)
-        return next((line.split()[-1] for line in lines), None)
+        found = ARRIVED.search(self._log())
+        return found and found[1]
 
     def let_go(self) -> None:
         """The sweep is over: the upload has AFTERWARDS seconds left, and nobody waits for it."""
@@ -61,7 +62,7 @@ class Upload:
             self._process.returncode = 0  # else Python complains that it is still running
 
     def _log(self) -> str:
-        text = (self._folder.parent / LOG).read_text(errors="replace")
+        text = self._told.read_text(errors="replace")
         return "\n".join(line.removeprefix("wandb: ").strip() for line in text.splitlines())
 
 
