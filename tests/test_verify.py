@@ -137,7 +137,7 @@ def test_a_stored_end_of_other_bits_is_named(say, folder):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["replay"], "name the runs"),
+        (["replay"], "which run? type gdexp replay"),
         (["replay", "99999"], "there is no run 99999"),
         (["reproduce", "--runs", "0"], "--runs=0 is out of range"),
         (["reproduce", "--runs"], "--runs needs a value"),

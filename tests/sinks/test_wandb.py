@@ -540,8 +540,8 @@ def test_online_without_an_account_asks_nothing_even_at_a_terminal(tmp_path, hom
     text = """
         told = []
         run = WandbRun(directory, {}, mode=mode, project="ours", warn=told.append)
-        for k in range(300):
-            run.progress(k, 300, 1.0, {"converged": k})
+        for k in range(900):
+            run.progress(k, 900, 1.0, {"converged": k})
             if told:
                 break
             time.sleep(0.1)
@@ -556,7 +556,7 @@ def test_online_without_an_account_asks_nothing_even_at_a_terminal(tmp_path, hom
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     os.close(theirs)
