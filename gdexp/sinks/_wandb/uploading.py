@@ -32,7 +32,7 @@ class Upload:
         self._told = folder.with_name(f"upload-{folder.name}.log")
         with open(self._told, "xb") as log:  # never through a link
             self._process = subprocess.Popen(
-                [sys.executable, __file__],
+                [sys.executable, "-P", __file__],  # nothing is imported from beside it
                 cwd=folder,
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -76,7 +76,7 @@ def main() -> int:
     if hasattr(os, "nice"):
         os.nice(19)  # the sweep goes first
     sync = subprocess.Popen(
-        [sys.executable, "-m", "wandb", "beta", "sync", "--live", "--yes", "."],
+        [sys.executable, "-P", "-m", "wandb", "beta", "sync", "--live", "--yes", "."],
         stdin=subprocess.DEVNULL,
     )
     threading.Thread(target=_limit, args=[sync], daemon=True).start()
