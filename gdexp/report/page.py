@@ -121,8 +121,9 @@ def _figure(drawing: Drawing, number: int) -> str:
         rows = f"the first {table.num_rows:,} of {rows}"
     link = f"data:text/csv;base64,{base64.b64encode(_csv(table)).decode()}"
     name = f"figure-{number}.csv"
+    shape = "plot square" if drawing.equal else "plot"
     return (
-        f'<figure><div class=plot role=img tabindex=0 data-figure="{number}" '
+        f'<figure><div class="{shape}" role=img tabindex=0 data-figure="{number}" '
         f'aria-label="{_(drawing.title)}. {_(drawing.told)}"></div>'
         f"<figcaption>{_(drawing.told)} "
         f'<a download="{name}" href="{link}">Data: {rows} as CSV</a></figcaption></figure>'
