@@ -57,6 +57,9 @@ def execute(arguments, folder, **variables):
 
 def shell(line, folder):
     """Runs a line as a shell would; what installs something is left out."""
+    if line.startswith("cd "):
+        inside, _, line = line.partition(" && ")
+        folder = folder / inside.removeprefix("cd ")
     words = shlex.split(line)
     variables = {}
     while re.match(r"[A-Z_]+=", words[0]):
@@ -67,6 +70,7 @@ def shell(line, folder):
         return execute([sys.executable, *arguments], folder, **variables)
     if program == "wandb":
         beside = shutil.which(program, path=Path(sys.executable).parent)
+        arguments += ["--dry-run"] if "sync" in arguments else []  # no account is needed here
         return execute([beside, *arguments], folder)
     assert "pip install" in line
     return ""
