@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from gdexp.analysis import thresholds
+from gdexp.analysis.counts import OUTCOMES
 from gdexp.analysis.statistics import cost_of_reaching, wilson
 from gdexp.base import Ends, Outcome, Reason
 from gdexp.plan import LEARNING_RATE, Group, Plan
 
-OUTCOMES = list(Outcome)
 OUTCOME_OF = np.array([OUTCOMES.index(r.outcome) if r.outcome else -1 for r in Reason])
 CONVERGED = np.array([reason.outcome is Outcome.CONVERGED for reason in Reason])
 DIVERGED = np.array([reason.outcome is Outcome.DIVERGED for reason in Reason])
@@ -89,7 +89,7 @@ class GroupTally:
         """A tally of the same group with what `to_plain` gave."""
         rates, own = learning_rates(self.group)[1], dict(plain)
         if own["by_rate"] is not None:
-            first, counts = own.pop("by_rate")
+            first, counts = own["by_rate"]
             own["by_rate"] = whole = np.zeros((len(OUTCOMES), len(rates)), int)
             whole[:, first : first + len(counts[0])] = counts
         arrays = {k: np.array(v, int) if isinstance(v, list) else v for k, v in own.items()}

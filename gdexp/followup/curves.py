@@ -12,9 +12,10 @@ import pyarrow as pa
 
 from gdexp.analysis import curves
 from gdexp.analysis.curves import QUANTILES
+from gdexp.analysis.tally import learning_rates
 from gdexp.base import Ends
 from gdexp.engine import Engine
-from gdexp.plan import LEARNING_RATE, Group
+from gdexp.plan import Group
 from gdexp.random import spread, thinned
 
 POINTS = 64  # of a group's axes, at most, whose curves are told
@@ -84,10 +85,9 @@ def _of_all(
 ) -> list[dict[str, Any]]:
     """See `curves.pooled`."""
     parts: list[tuple[float | None, np.ndarray]] = [(None, np.arange(chosen.size))]
-    if group.rate_axis is not None:
-        axis = group.axes[group.rate_axis]
-        key = axis.keys[axis.numbers.index(LEARNING_RATE)]
-        rates = group.keys(chosen.ravel(), [key])[key]
+    axis, along = learning_rates(group)
+    if axis is not None:
+        rates = along[group.coordinates(chosen.ravel())[axis]]
         there = np.unique(rates)
         some = there[thinned(len(there), RATES)]
         parts += [(float(rate), np.flatnonzero(rates == rate)) for rate in some]

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from gdexp.base import Path
+from gdexp.sinks._wandb.plain import SPREAD
 
 MOST_KEYS = 1000  # of a sweep: W&B asks for less than 10,000 in a project, over all its runs
 # (docs.wandb.ai/models/track/limits)
-SPREAD = 16  # numbers of a point, at most, that have a curve each
 OTHER = ("objective", "optimizer", "learning_rate", "sample", "step")
 
 
