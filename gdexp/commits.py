@@ -1,10 +1,10 @@
 """The commit protocol: which tiles of a sweep are finished.
 
 For each part file there is a record: the tile, the hashes of the file and of its contents, the
-identity of the sweep and what was counted of its runs. File and record, in this order, are written
-under another name, forced to the disk and renamed, so that each is there whole or not at all; and a
-tile counts only if its record is there and the file has the hash. So nothing has to be written down
-elsewhere, two processes may work on one folder, and what is damaged is set aside and made again.
+identity of the sweep and what was counted of its runs. File and record, in this order, are each
+there whole or not at all, and neither ever replaces another; and a tile counts only if its record
+is there and the file has the hash. So nothing has to be written down elsewhere, any number of
+processes may work on one folder, and what is damaged is set aside and made again.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from gdexp.results import Results
 from gdexp.verify import NotTheSameError
 
 STALE_SECONDS = 3600.0  # after which a file that was never renamed is nobody's
+RECORD_SECONDS = 2.0  # between a file and its record, at most, if its process goes on
 
 
 class Commit(NamedTuple):
@@ -37,30 +38,88 @@ class Commit(NamedTuple):
     by: str  # the machine that made it
 
 
-def write(results: Results, tile: Tile, table: pa.Table, tally: dict[str, Any]) -> Commit:
-    """Stores a finished tile; it is on the disk when this returns.
+def write(results: Results, tile: Tile, table: pa.Table, told: Mapping[str, Any]) -> Commit:
+    """Stores a finished tile, unless it is stored; it is on the disk when this returns.
+
+    However many processes make a tile, one copy of it counts: the first whose record is there.
+
+    Args:
+      results: of the sweep.
+      tile: which it is.
+      table: its rows.
+      told: what was counted of its runs.
+
+    Returns:
+      What counts: this copy, or another with the same bits.
 
     Raises:
-      NotTheSameError: another process has stored it meanwhile, with other bits.
+      NotTheSameError: another process has stored it with other bits.
     """
-    record = {
-        "part": tile.part,
-        "first": tile.first,
-        "count": tile.count,
-        "sha256": columns.digest(table),
-    }
-    identity, here = results.manifest["identity"], environment.place()
-    told = record | {"identity": identity, "by": here, "tally": tally}
-    other = read(results.directory, tile, identity) if results.directory else None
-    if other and other.record != record:
+    mine = Commit(
+        record={
+            "part": tile.part,
+            "first": tile.first,
+            "count": tile.count,
+            "sha256": columns.digest(table),
+        },
+        tally=dict(told),
+        by=environment.place(),
+    )
+    if results.directory is None:
+        results.add_runs(tile.part, table)
+        return mine
+    other = read(results.directory, tile, results.manifest["identity"])
+    while other is None:
+        other = _store(results, tile, table, mine)
+    if other.record != mine.record:
         raise NotTheSameError(
-            [f"runs {tile.first} to {tile.first + tile.count - 1} of {other.by} and of {here}"]
+            [f"runs {tile.first} to {tile.first + tile.count - 1} of {other.by} and of {mine.by}"]
         )
-    results.add_runs(tile.part, table)
-    if results.directory:  # now it counts
-        told["file_sha256"] = store.file_hash(results.directory, store.RUNS, tile.part)
-        store.write_record(results.directory, tile.part, {"tile": told, "sha256": _hash(told)})
-    return Commit(record, tally, here)
+    return other
+
+
+def _store(results: Results, tile: Tile, table: pa.Table, mine: Commit) -> Commit | None:
+    """Stores a tile; what counts then, or None where something had to be set aside before."""
+    directory, identity = results.directory, results.manifest["identity"]
+    try:
+        results.add_runs(tile.part, table)
+    except FileExistsError:  # of a process that is about to record it, or was killed before
+        if not _holds(directory, tile.part, mine.record["sha256"]):
+            if other := _awaited(directory, tile, identity):
+                return other
+            set_aside(directory, tile.part)
+            return None
+    kept = {
+        **mine.record,
+        **{"identity": identity, "by": mine.by, "tally": mine.tally},
+        "file_sha256": store.file_hash(directory, store.RUNS, tile.part),
+    }
+    try:  # now it counts
+        store.write_record(directory, tile.part, {"tile": kept, "sha256": _hash(kept)})
+    except FileExistsError:
+        if other := read(directory, tile, identity):
+            return other
+        set_aside(directory, tile.part)
+        return None
+    return mine
+
+
+def _holds(directory: FilePath, part: int, sha256: str) -> bool:
+    """Whether a part's file is whole and has these contents."""
+    try:
+        return columns.digest(store.read_part(directory, store.RUNS, part)) == sha256
+    except OSError:
+        return False
+
+
+def _awaited(directory: FilePath, tile: Tile, identity: str) -> Commit | None:
+    """What counts of a tile, if its record comes within the time that it takes to write one."""
+    until = time.monotonic() + RECORD_SECONDS
+    while time.monotonic() < until and store.part_path(directory, store.RUNS, tile.part).exists():
+        if other := read(directory, tile, identity):
+            return other
+        time.sleep(0.05)
+    return None
 
 
 def read(directory: FilePath, tile: Tile, identity: str) -> Commit | None:

@@ -29,8 +29,8 @@ def describe(device: Any) -> dict[str, Any]:
 
 
 def place() -> str:
-    """The name of this machine, to tell it from others that work on the same sweep."""
-    return f"{platform.node() or 'a machine'} ({platform.machine()})"
+    """The name of this process, to tell it from others that work on the same sweep."""
+    return f"{platform.node() or 'a machine'} ({platform.machine()}), process {os.getpid()}"
 
 
 def entry_points() -> list[importlib.metadata.EntryPoint]:

@@ -1,7 +1,8 @@
 """The output directory: what is written there, and reading it back lazily.
 
-Every file is written whole under another name and then renamed, so that a reader sees a finished
-file or none. A tile's part counts by the hash of its contents, kept in the manifest.
+A reader sees a finished file or none. Derived files are replaced when they are made again; a part
+of runs/ and its record are not: the first of them stays. A tile's part counts by the hash of its
+contents, kept in the manifest.
 """
 
 from __future__ import annotations
@@ -10,8 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -20,7 +20,7 @@ import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import yaml
 
-from gdexp import untrusted
+from gdexp import files, untrusted
 from gdexp.base import UsageError
 
 MANIFEST, CONFIG, SUMMARY = "manifest.json", "config.yaml", "summary.json"
@@ -93,7 +93,7 @@ def typed(directory: FilePath) -> str:
 
 def write_config(directory: FilePath, config: Mapping[str, Any]) -> None:
     """config.yaml: the resolved experiment as plain YAML."""
-    _write(directory / CONFIG, config_text(config))
+    files.write(directory / CONFIG, config_text(config))
 
 
 def config_text(config: Mapping[str, Any]) -> bytes:
@@ -109,23 +109,23 @@ def config_text(config: Mapping[str, Any]) -> bytes:
 
 def write_manifest(directory: FilePath, manifest: Mapping[str, Any]) -> None:
     """manifest.json: what made the sweep."""
-    _write(directory / MANIFEST, json.dumps(manifest, indent=1).encode())
+    files.write(directory / MANIFEST, json.dumps(manifest, indent=1).encode())
 
 
 def write_summary(directory: FilePath, summary: Mapping[str, Any]) -> None:
     """summary.json: what was found. A number that is not finite is null."""
-    _write(directory / SUMMARY, json.dumps(summary, indent=1, allow_nan=False).encode())
+    files.write(directory / SUMMARY, json.dumps(summary, indent=1, allow_nan=False).encode())
 
 
 def write_report(directory: FilePath, page: str) -> FilePath:
     """Writes the report; its path."""
-    _write(directory / REPORT, page.encode())
+    files.write(directory / REPORT, page.encode())
     return directory / REPORT
 
 
 def write_tables(directory: FilePath, name: str, tables: Iterable[pa.Table]) -> None:
     """A file of one table that comes in parts, of which one is in memory at a time."""
-    with _whole(directory / name) as temporary, contextlib.ExitStack() as stack:
+    with files.whole(directory / name) as temporary, contextlib.ExitStack() as stack:
         writer = None
         for table in tables:
             if writer is None:
@@ -141,10 +141,14 @@ def read_table(directory: FilePath, name: str) -> pa.Table:
 
 
 def write_part(directory: FilePath, folder: str, part: int, table: pa.Table) -> FilePath:
-    """One part of runs/ or traces/."""
+    """One part of runs/ or traces/.
+
+    Raises:
+      FileExistsError: a part of runs/ is there already. Its traces are replaced.
+    """
     path = part_path(directory, folder, part)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with _whole(path) as temporary:
+    with files.whole(path, first=folder == RUNS) as temporary:
         # page checksums: without them, most flipped bits read back silently as other numbers
         pq.write_table(
             table,
@@ -238,8 +242,8 @@ def tables(directory: FilePath) -> list[FilePath]:
 
 
 def write_record(directory: FilePath, part: int, record: Mapping[str, Any]) -> None:
-    """What `commits` knows of a part of runs/."""
-    _write(record_path(directory, part), json.dumps(record).encode())
+    """What `commits` knows of a part of runs/; FileExistsError if that was told already."""
+    files.write(record_path(directory, part), json.dumps(record).encode(), first=True)
 
 
 def read_record(directory: FilePath, part: int) -> dict[str, Any]:
@@ -272,26 +276,3 @@ def part_numbers(directory: FilePath, folder: str) -> list[int]:
 def part_path(directory: FilePath, folder: str, part: int) -> FilePath:
     """The file of a part of runs/ or traces/."""
     return directory / folder / f"part-{part:06d}.parquet"
-
-
-def _write(path: FilePath, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _whole(path) as temporary:
-        temporary.write_bytes(content)
-
-
-@contextlib.contextmanager
-def _whole(path: FilePath) -> Iterator[FilePath]:
-    """A name beside `path` to write to: no two writers share one, and it is gone afterwards.
-
-    What was written takes the place of `path` once it is whole and on the disk; if anything fails,
-    neither it nor the temporary file is left behind.
-    """
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import types
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import gdexp
-from gdexp import __main__, api, commits, job, plan, shelf, store, verify
+from gdexp import __main__, api, commits, files, job, plan, shelf, store, verify
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,6 +34,7 @@ class Protocol:
 
     def __init__(self, monkeypatch, **lines):
         self.store = _changed(store, lines.get("store", []))
+        self.store.files = _changed(files, lines.get("files", []))
         self.commits = _changed(commits, lines.get("commits", []))
         self.commits.store = self.store
         monkeypatch.setattr(shelf, "store", self.store)
@@ -173,14 +175,14 @@ def what_is_renamed_is_on_the_disk(protocol, folder):
     done = []
     with watched(folder, lambda name, *_: done.append(name)):
         protocol.write(folder)
-    order = [name for name in done if name in ("fsync", "replace")]
-    assert order == ["fsync", "replace"] * 2
+    order = [name for name in done if name in ("fsync", "replace", "link")]
+    assert order == ["fsync", "link"] * 2
 
 
 def two_writers_share_no_name(protocol, folder):
     names = set()
     for _ in range(2):
-        with watched(folder, lambda name, path, *_: names.add(path) if name == "replace" else 0):
+        with watched(folder, lambda name, path, *_: names.add(path) if name == "link" else 0):
             protocol.write(emptied(folder))
     assert len(names) == 4
 
@@ -199,12 +201,60 @@ def what_is_damaged_is_set_aside_and_not_lost(protocol, folder):
 def other_bits_of_another_machine_are_an_error(protocol, folder):
     protocol.write(folder)
     found, tile, table, told = _made(folder, 1)
-    at = table.schema.get_field_index("f")
-    changed = table.set_column(at, table.schema.field(at), [table["f"].to_numpy() + 1])
-    protocol.write(folder)  # the same bits are fine
     with pytest.raises(Exception, match=r"runs 400 to 799 of .* and of ") as caught:
-        protocol.commits.write(found, tile, changed, told.tally)
+        protocol.commits.write(found, tile, changed(table), told.tally)
     assert type(caught.value).__name__ == verify.NotTheSameError.__name__
+
+
+def changed(table):
+    """Other bits of the same runs."""
+    at = table.schema.get_field_index("f")
+    return table.set_column(at, table.schema.field(at), [table["f"].to_numpy() + 1])
+
+
+def one_copy_stays(protocol, folder):
+    """However many processes have made it: the file and the record of the first."""
+    protocol.write(folder)
+    before = [
+        (path(folder, 1).stat().st_ino, path(folder, 1).read_bytes()) for path in (part, record)
+    ]
+    assert protocol.write(folder) == protocol.read(folder)
+    assert before == [
+        (path(folder, 1).stat().st_ino, path(folder, 1).read_bytes()) for path in (part, record)
+    ]
+
+
+def a_file_without_a_record_is_taken_if_it_is_the_same(protocol, folder):
+    protocol.write(folder)
+    file = part(folder, 1).stat().st_ino
+    record(folder, 1).unlink()
+    protocol.write(folder)
+    assert part(folder, 1).stat().st_ino == file and protocol.read(folder) is not None
+
+
+def a_file_without_a_record_is_set_aside_if_it_is_another(protocol, folder):
+    protocol.commits.RECORD_SECONDS = 0.1
+    for content in (part(folder, 0).read_bytes(), b"", b"PAR1 of half a file"):
+        part(emptied(folder), 1).write_bytes(content)
+        told = protocol.write(folder)
+        assert protocol.read(folder) == told
+        assert content in {file.read_bytes() for file in (folder / "damaged").iterdir()}
+    shutil.rmtree(folder / "damaged")
+
+
+def other_bits_in_flight_are_an_error(protocol, folder):
+    """A file of another process whose record comes a moment later."""
+    found, tile, table, told = _made(folder, 1)
+    protocol.write(folder)
+    late = record(folder, 1).rename(folder / "late")
+    timer = threading.Timer(0.3, late.rename, (record(folder, 1),))
+    timer.start()
+    try:
+        with pytest.raises(Exception, match=r"runs 400 to 799 of .* and of "):
+            protocol.commits.write(found, tile, changed(table), told.tally)
+    finally:
+        timer.join()
+    assert protocol.read(folder) is not None and not (folder / "damaged").exists()
 
 
 PROMISES = [
@@ -217,6 +267,10 @@ PROMISES = [
     two_writers_share_no_name,
     what_is_damaged_is_set_aside_and_not_lost,
     other_bits_of_another_machine_are_an_error,
+    one_copy_stays,
+    a_file_without_a_record_is_taken_if_it_is_the_same,
+    a_file_without_a_record_is_set_aside_if_it_is_another,
+    other_bits_in_flight_are_an_error,
 ]
 
 
@@ -233,8 +287,9 @@ def test_no_harmed_file_is_accepted(times, folder, monkeypatch):
 HASHED = 'hashlib.file_digest(file, "sha256").hexdigest()'
 PLACE = '(*(record[name] for name in ("part", "first", "count")), told["identity"])'
 WHOLE = 'whole = store.file_hash(directory, store.RUNS, tile.part) == told["file_sha256"]'
-ADDED = "    results.add_runs(tile.part, table)\n"
-LAST = "    return Commit(record, tally, here)\n"
+ADDED = "    try:\n        results.add_runs(tile.part, table)\n"
+LAST = "    return mine\n\n\ndef _holds"
+FORCED = '        with open(temporary, "rb+") as file:\n            os.fsync(file.fileno())\n'
 MUTANTS = {
     "no hash of the file": {"commits": [(WHOLE, "whole = True")]},
     "hash of the first bytes": {"store": [(HASHED, "hashlib.sha256(file.read(999)).hexdigest()")]},
@@ -242,8 +297,8 @@ MUTANTS = {
     "hash of the table for that of the file": {
         "commits": [
             (
-                'told["file_sha256"] = store.file_hash(results.directory, store.RUNS, tile.part)',
-                'told["file_sha256"] = record["sha256"]',
+                '"file_sha256": store.file_hash(directory, store.RUNS, tile.part)',
+                '"file_sha256": mine.record["sha256"]',
             )
         ]
     },
@@ -253,33 +308,29 @@ MUTANTS = {
         "commits": [(PLACE, PLACE.replace('told["identity"]', "identity"))],
     },
     "no rename": {
-        "store": [
+        "files": [
             ('path.with_name(f".{path.name}.{uuid.uuid4().hex}")', "path"),
+            ("            _link(temporary, path)\n", "            pass\n"),
             ("        temporary.unlink(missing_ok=True)\n", "        pass\n"),
         ]
     },
-    "not forced to the disk": {"store": [("os.fsync(file.fileno())", "pass")]},
+    "not forced to the disk": {"files": [("os.fsync(file.fileno())", "pass")]},
     "forced after the rename": {
-        "store": [
-            (
-                "            os.fsync(file.fileno())\n        os.replace(temporary, path)\n",
-                "            os.replace(temporary, path)\n            os.fsync(file.fileno())\n",
-            )
+        "files": [
+            (FORCED, ""),
+            ("    finally:\n", FORCED + "    finally:\n"),
         ]
     },
-    "one temporary name": {"store": [("{uuid.uuid4().hex}", "new")]},
+    "one temporary name": {"files": [("{uuid.uuid4().hex}", "new")]},
     "the record before the file": {
         "commits": [
-            (ADDED, ""),
-            (LAST, ADDED + LAST),
-            (
-                "store.file_hash(results.directory, store.RUNS, tile.part)",
-                '"0"',
-            ),
+            (ADDED, "    try:\n        pass\n"),
+            (LAST, "    results.add_runs(tile.part, table)\n" + LAST),
+            ("store.file_hash(directory, store.RUNS, tile.part),", '"0",'),
         ]
     },
     "damage is left where it is": {
-        "commits": [("            set_aside(directory, tile.part)\n", "            pass\n")]
+        "commits": [("        else:\n            set_aside(directory, tile.part)\n", "")]
     },
     "damage is thrown away": {
         "commits": [
@@ -289,8 +340,25 @@ MUTANTS = {
             )
         ]
     },
-    "whoever comes last is right": {
-        "commits": [("if other and other.record != record:", "if False:")]
+    "whoever comes last is right": {"commits": [("if other.record != mine.record:", "if False:")]},
+    "a file takes the place of another": {
+        "files": [
+            ("            _link(temporary, path)\n", "            os.replace(temporary, path)\n")
+        ]
+    },
+    "any file of that name is taken for its own": {
+        "commits": [('if not _holds(directory, tile.part, mine.record["sha256"]):', "if False:")]
+    },
+    "a file without its record is an error": {
+        "commits": [
+            (
+                "            set_aside(directory, tile.part)\n            return None\n",
+                "            raise\n",
+            )
+        ]
+    },
+    "a record is not waited for": {
+        "commits": [("if other := _awaited(directory, tile, identity):", "if other := None:")]
     },
 }
 
@@ -311,7 +379,14 @@ def test_a_mutant_is_noticed(mutant, folder, monkeypatch):
 
 # -- when an operation fails -------------------------------------------------------------------
 
-OPERATIONS = [(os, "mkdir"), (os, "replace"), (os, "fsync"), (os, "unlink"), (builtins, "open")]
+OPERATIONS = [
+    (os, "mkdir"),
+    (os, "replace"),
+    (os, "link"),
+    (os, "fsync"),
+    (os, "unlink"),
+    (builtins, "open"),
+]
 OPERATIONS += [(io, "open"), (pathlib.Path, "write_bytes"), (pq, "write_table")]
 OPERATIONS += [(pq.ParquetWriter, "write_table")]
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS]

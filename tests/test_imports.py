@@ -54,7 +54,8 @@ LAW = {
     "engine": "base cache experiment plan descent backend refill lanes problems program stream "
     "paths tables trig memory devices",
     "columns": "base experiment plan",
-    "store": "base untrusted",
+    "files": "",
+    "store": "base files untrusted",
     "frames": "base",
     "analysis": "base experiment plan frames",
     "lanczos": "",

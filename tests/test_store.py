@@ -1,5 +1,6 @@
 """Files are whole or not there, and what is read is what was written."""
 
+import errno
 import os
 
 import numpy as np
@@ -63,10 +64,22 @@ def test_a_part_is_encoded_as_the_oldest_readers_know_it_with_dictionaries_for_n
     assert pd.read_parquet(path)["objective"].tolist() == table()["objective"].to_pylist()
 
 
-def test_a_part_written_again_replaces_the_first(tmp_path):
+@pytest.mark.parametrize("links", [True, False], ids=["links", "no links"])
+def test_the_first_part_of_runs_stays_and_that_of_traces_is_replaced(tmp_path, monkeypatch, links):
+    if not links:  # as on FAT
+        monkeypatch.setattr(os, "link", no_link)
     store.write_part(tmp_path, store.RUNS, 0, table(0))
-    store.write_part(tmp_path, store.RUNS, 0, table(9))
-    assert store.parts(tmp_path, store.RUNS).to_table()["run"][0].as_py() == 9
+    with pytest.raises(FileExistsError):
+        store.write_part(tmp_path, store.RUNS, 0, table(9))
+    assert store.parts(tmp_path, store.RUNS).to_table()["run"][0].as_py() == 0
+    for first in (0, 9):
+        store.write_part(tmp_path, store.TRACES, 0, table(first))
+    assert store.parts(tmp_path, store.TRACES).to_table()["run"][0].as_py() == 9
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["part-000000.parquet"]
+
+
+def no_link(*_):
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
 
 def cut_short(_, path, **__):
@@ -89,27 +102,34 @@ def no_rename(*_):
     [
         ("gdexp.store.pq.write_table", cut_short, OSError),
         ("gdexp.store.pq.write_table", interrupted, KeyboardInterrupt),
-        ("gdexp.store.os.replace", no_rename, PermissionError),
-        ("gdexp.store.os.fsync", no_rename, PermissionError),
+        ("gdexp.files.os.replace", no_rename, PermissionError),
+        ("gdexp.files.os.fsync", no_rename, PermissionError),
     ],
 )
 def test_a_part_that_could_not_be_written_leaves_nothing(
     tmp_path, monkeypatch, broken, by, error, before
 ):
     if before:
-        store.write_part(tmp_path, store.RUNS, 0, table(9))
+        store.write_part(tmp_path, store.TRACES, 0, table(9))
     monkeypatch.setattr(broken, by)
     with pytest.raises(error):
-        store.write_part(tmp_path, store.RUNS, 0, table(0))
-    left = [path.name for path in (tmp_path / "runs").iterdir()]
+        store.write_part(tmp_path, store.TRACES, 0, table(0))
+    left = [path.name for path in (tmp_path / "traces").iterdir()]
     assert left == (["part-000000.parquet"] if before else [])
     if before:
-        assert store.parts(tmp_path, store.RUNS).to_table()["run"][0].as_py() == 9
+        assert store.parts(tmp_path, store.TRACES).to_table()["run"][0].as_py() == 9
+
+
+def test_a_part_of_runs_that_could_not_be_named_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "link", no_rename)
+    with pytest.raises(PermissionError):
+        store.write_part(tmp_path, store.RUNS, 0, table(0))
+    assert not list((tmp_path / "runs").iterdir())
 
 
 def test_a_manifest_that_could_not_be_written_leaves_the_one_before(tmp_path, monkeypatch):
     store.write_manifest(tmp_path, {"complete": False})
-    monkeypatch.setattr("gdexp.store.os.replace", no_rename)
+    monkeypatch.setattr("gdexp.files.os.replace", no_rename)
     with pytest.raises(PermissionError):
         store.write_manifest(tmp_path, {"complete": True})
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.json"]
