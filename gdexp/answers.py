@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import abc
 import functools
-import math
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from gdexp import frames
-from gdexp.analysis import boxes, maps, race
+from gdexp.analysis import boxes, maps
 from gdexp.base import Path, UsageError
-from gdexp.experiment import TARGET_COLUMN, Experiment
-from gdexp.plan import Group, Plan, Tile
+from gdexp.plan import Group, Tile
+from gdexp.races import Races
 
 if TYPE_CHECKING:
     from gdexp.engine import Engine
     from gdexp.followup import replay
 
 
-class Answers(abc.ABC):
+class Answers(Races):
     """Questions to the runs of a sweep, wherever they are held."""
 
-    experiment: Experiment
-    plan: Plan
     labels: pa.Table
     minima: pa.Table
     has_labels: bool
@@ -33,18 +29,12 @@ class Answers(abc.ABC):
     manifest: dict[str, Any]
 
     @abc.abstractmethod
-    def tiles(
-        self, *names: str, group: Group | None = None
-    ) -> Iterator[tuple[Group, Tile, pa.Table]]:
-        """The columns `names` of each tile that is here, with its group, one after the other."""
+    def labels_in_parts(self) -> Iterator[pa.Table]:
+        """The labels, some rows in memory at a time; UsageError if there are none."""
 
     @abc.abstractmethod
     def rows(self, runs: Sequence[int]) -> list[dict[str, Any]]:
         """What is stored of some runs, in the order given; UsageError where it is not here."""
-
-    @abc.abstractmethod
-    def need(self, names: Iterable[str], kept: Collection[str] | None = None) -> None:
-        """Raises UsageError for a column that is not there."""
 
     def thresholds(self, precision: float = 1e-6) -> pa.Table:
         """The learning rates at which convergence is lost, beside what theory says.
@@ -130,86 +120,6 @@ class Answers(abc.ABC):
         lanes = {p["group"]: p["lanes"] for p in self.manifest["programs"]}
         return Engine(self.experiment, self.plan, lanes)
 
-    def success(self, target: float | None = None) -> pa.Table:
-        """How often runs reach a target, or without one converge, and what that costs.
-
-        A row for each objective, optimizer and point of the axes: `runs`, how many `reached` it,
-        their `share` with its 95 % interval (Wilson), `expected_evaluations` until a success where
-        one starts again after each failure, with its interval, and the quartiles of evaluations
-        over all runs, infinite where too few get there.
-
-        Raises:
-          UsageError: the target is not in `stop.targets`, or a column was not kept.
-
-        Example:
-          >>> import gdexp
-          >>> found = gdexp.sweep("parabola", grid={"learning_rate": [0.1, 1.5]})
-          >>> found.success()["share"].to_pylist()
-          [1.0, 0.0]
-        """
-        rows = [row for some in self._tried(target) for row in race.success_rows(some, target)]
-        return frames.from_rows(rows, self.plan.keys)
-
-    def race(self, target: float | None = None, budget: float | None = None) -> pa.Table:
-        """The optimizers against each other, from the same starts, with the same budget.
-
-        A row for each objective and optimizer, best first: the learning rate (and whatever else is
-        an axis) is the one that does best from a random half of the starts, and all that is told
-        of it comes from the other half. Columns are those of `success`; `rank`, by
-        `expected_evaluations` and then by `f_median`; and `f_median`, the median of f where runs
-        ended, whatever the budget.
-
-        Args:
-          target: one of `stop.targets`; None: to converge.
-          budget: evaluations that a run may make; None: those of `stop.max_steps` steps.
-
-        Raises:
-          UsageError: as `success`, or there is one start.
-
-        Example:
-          >>> import gdexp
-          >>> rates = {"learning_rate": [0.01, 0.1]}
-          >>> both = gdexp.sweep("paraboloid", optimizer=["sgd", "adam"], grid=rates, start="grid")
-          >>> both.race().select(["optimizer", "learning_rate", "rank"]).to_pylist()[0]
-          {'optimizer': 'sgd', 'learning_rate': 0.1, 'rank': 1}
-        """
-        rows = [race.race_row(some, self._sign, target) for some in self._judged(target, budget)]
-        return frames.from_rows(race.ranked(rows, self._sign), self.plan.keys)
-
-    def distribution(self, target: float | None = None, budget: float | None = None) -> pa.Table:
-        """The share of runs that succeeded by so many evaluations, for each entrant of `race`.
-
-        A row wherever it rises, with its 95 % interval. It ends below 1 where runs never do.
-        """
-        each = self._judged(target, budget)
-        rows = [row for some in each for row in race.distribution_rows(some, target)]
-        return frames.from_rows(rows, self.plan.keys)
-
-    def profiles(self, target: float | None = None, budget: float | None = None) -> pa.Table:
-        """Performance profiles of the optimizers over the objectives, by expected evaluations.
-
-        A row for each optimizer and `ratio` to the best: on which `share` of the objectives it
-        needs no more than that (Dolan and Moré 2002).
-        """
-        return frames.from_rows(list(race.profile_rows(self.race(target, budget).to_pylist())))
-
-    @property
-    def _sign(self) -> float:
-        return self.experiment.sign
-
-    def _tried(self, target: float | None, budget: float = math.inf) -> Iterator[race.Tried]:
-        place = race.which(self.experiment.stop.targets, target)
-        names = race.NEEDED if place is None else (*race.NEEDED, TARGET_COLUMN)
-        self.need(names)
-        return race.tried(self.tiles(*names), place, budget)
-
-    def _judged(self, target: float | None, budget: float | None) -> Iterator[race.Tried]:
-        if budget is not None and not budget >= 1:
-            raise UsageError(f"budget={budget:g}: give evaluations, 1 or more")
-        most = self.experiment.stop.max_steps + 1 if budget is None else budget
-        for some in self._tried(target, most):
-            yield race.judged(some, self._sign, self.experiment.seed)
-
     def map(
         self,
         x: str,
@@ -217,6 +127,7 @@ class Answers(abc.ABC):
         value: str = "outcome",
         objective: str | None = None,
         optimizer: str | None = None,
+        most: int | None = None,
         **where: float,
     ) -> maps.Map:
         """A value over two axes of the sweep, as arrays with coordinates.
@@ -230,6 +141,7 @@ class Answers(abc.ABC):
             name of an outcome: the share of runs that ended so.
           objective: which, where there are several.
           optimizer: which, where there are several.
+          most: places along an axis, of which every so-manyth is taken then; None: all.
           **where: values of other axes (`.` written `__`): only runs nearest to them are shown,
             and `held` has what these have there.
 
@@ -245,16 +157,14 @@ class Answers(abc.ABC):
           [['converged', 'diverged'], ['converged', 'cycling']]
         """
         group = self.group(objective, optimizer)
-        own = ("run", *maps.LABELS)
-        asks = value not in maps.KNOWN and self.has_labels  # else nothing is read for it
-        measures = [name for name in self.labels.column_names if name not in own] if asks else []
-        names = maps.columns(value, measures)
-        derived = [name for name in names if name in (*maps.LABELS, *measures)]
+        labels = next(self.labels_in_parts()).column_names[1:] if self.has_labels else maps.LABELS
+        names = maps.columns(value, labels)
+        derived = set(names) & {*maps.LABELS, *labels}
         if not derived:
             self.need(names)
         mine = self.labelled_tiles(group) if derived else self.tiles(*names, group=group)
         places = {key.replace("__", "."): place for key, place in where.items()}
-        return maps.make(group, mine, x, y, value, places)
+        return maps.make(group, mine, x, y, value, places, most)
 
     def boundary(self, x: str, y: str, value: str = "outcome", **which: Any) -> boxes.Boundary:
         """The boundary between the regions of a map: its length and dimension, by box counting.
@@ -269,11 +179,14 @@ class Answers(abc.ABC):
 
     def labelled_tiles(self, group: Group) -> Iterator[tuple[Group, Tile, pa.Table]]:
         """The labels of each tile of a group, as `tiles` gives its rows."""
-        labels, first = self.labels, 0
+        parts = self.labels_in_parts()
+        held = next(parts)
         for of, tile, _ in self.tiles():
+            while held.num_rows < tile.count:
+                held = pa.concat_tables([held, next(parts)])
             if of is group:
-                yield of, tile, labels.slice(first, tile.count)
-            first += tile.count
+                yield of, tile, held.slice(0, tile.count)
+            held = held.slice(tile.count)
 
     def group(self, objective: str | None, optimizer: str | None) -> Group:
         """The group with an objective and an optimizer, each needed where there are several."""

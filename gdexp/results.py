@@ -55,17 +55,14 @@ class Results(Answers):
         self.path: Path | None = None
         self._experiment = experiment
         self._allow_code = allow_code
-        self._labels: pa.Table | None = None
-        self._minima: pa.Table | None = None
-        self._curves: pa.Table | None = None
-        self._runs = Shelf(directory, store.RUNS)
-        self._traces = Shelf(directory, store.TRACES)
+        self._derived: dict[str, pa.Table] = {}  # by the names of their files, in memory
+        self._runs, self._traces = (Shelf(directory, name) for name in (store.RUNS, store.TRACES))
 
     def __repr__(self) -> str:
         where = self.directory or "in memory"
         outcomes = (self.summary or {}).get("outcomes", {})
-        told = ", ".join(f"{n} {name}" for name, n in outcomes.items() if n)
-        told = told or ("cut short" if self.manifest["tiles"] else "not run yet")
+        cut = "cut short" if self.manifest["tiles"] else "not run yet"
+        told = ", ".join(f"{n} {name}" for name, n in outcomes.items() if n) or cut
         return f"<gdexp.Results {where}: {self.manifest['runs']} runs: {told}>"
 
     @property
@@ -108,14 +105,15 @@ class Results(Answers):
             store.write_tables(self.directory, store.LABELS, parts)
             store.write_tables(self.directory, store.MINIMA, [minima()])
         else:
-            self._labels, self._minima = pa.concat_tables(parts).combine_chunks(), minima()
+            self._derived[store.LABELS] = pa.concat_tables(parts).combine_chunks()
+            self._derived[store.MINIMA] = minima()
 
     def add_curves(self, table: pa.Table) -> None:
         """Takes the curves of a sample of the runs."""
         if self.directory:
             store.write_tables(self.directory, store.CURVES, [table])
         else:
-            self._curves = table
+            self._derived[store.CURVES] = table
 
     @property
     def curves(self) -> pa.Table:
@@ -131,31 +129,36 @@ class Results(Answers):
         """
         if self.directory and (self.directory / store.CURVES).exists():
             return store.read_table(self.directory, store.CURVES)
-        if self._curves is None:
-            self._curves = self.made_curves()
-        return self._curves
+        if store.CURVES not in self._derived:
+            self._derived[store.CURVES] = self.made_curves()
+        return self._derived[store.CURVES]
 
     @property
     def has_labels(self) -> bool:
         """Whether it is told what the ends are."""
-        return self._labels is not None or bool(
-            self.directory and (self.directory / store.LABELS).exists()
-        )
+        own = self.directory and (self.directory / store.LABELS).exists()
+        return bool(own) or store.LABELS in self._derived
 
     @property
     def labels(self) -> pa.Table:
         """What each run ended at (run, kind, minimum_id), in the order of their numbers."""
-        return self._derived(self._labels, store.LABELS)
+        return self._made(store.LABELS)
+
+    def labels_in_parts(self) -> Iterator[pa.Table]:
+        """The labels, some rows in memory at a time."""
+        held = store.LABELS in self._derived or not self.has_labels
+        return iter([self.labels]) if held else store.read_tables(self.directory, store.LABELS)
 
     @property
     def minima(self) -> pa.Table:
         """The stationary points at which runs ended, best value first."""
-        return self._derived(self._minima, store.MINIMA)
+        return self._made(store.MINIMA)
 
-    def _derived(self, table: pa.Table | None, name: str) -> pa.Table:
+    def _made(self, name: str) -> pa.Table:
         if not self.has_labels:
             raise UsageError(NO_LABELS)
-        return store.read_table(self.directory, name) if table is None else table
+        own = self._derived.get(name)
+        return store.read_table(self.directory, name) if own is None else own
 
     @property
     def runs(self) -> pa.Table:
@@ -196,9 +199,8 @@ class Results(Answers):
         """The columns `names` of each part that is here, or of those `wanted`, with its number, one
         after the other."""
         for part in self._runs.numbers():
-            if wanted is not None and part not in wanted:
-                continue
-            yield part, self._runs.part(part, names)
+            if wanted is None or part in wanted:
+                yield part, self._runs.part(part, names)
 
     def tiles(
         self, *names: str, group: Group | None = None
@@ -218,8 +220,7 @@ class Results(Answers):
         """
         parts = self._runs.numbers()
         kept = self._runs.columns(parts)
-        count = self.manifest["runs"]
-        chosen = spread(count, most)
+        chosen = spread(self.manifest["runs"], most)
         taken = []
         for part, (first, size) in zip(parts, self._spans(parts), strict=True):
             mine = chosen[(chosen >= first) & (chosen < first + size)]
@@ -235,9 +236,8 @@ class Results(Answers):
             if mine:
                 taken = self._runs.part(part).take([run - first for run in mine])
                 found |= dict(zip(mine, taken.to_pylist(), strict=True))
-        for run in runs:
-            if run not in found:
-                raise UsageError(f"run {run} is not here: python -m gdexp resume {self.directory}")
+        for run in (run for run in runs if run not in found):
+            raise UsageError(f"run {run} is not here: python -m gdexp resume {self.directory}")
         return [found[run] for run in runs]
 
     @property
@@ -289,12 +289,12 @@ def load(directory: str | FilePath, *, allow_code: bool = False) -> Results:
       UsageError: the folder holds no results.
     """
     directory = FilePath(directory)
-    has_summary = (directory / store.SUMMARY).exists()
+    summary = (directory / store.SUMMARY).exists()
     config, manifest = store.read_sweep(directory)
     return Results(
         directory=directory,
         config=config,
         manifest=manifest,
-        summary=store.read_json(directory, store.SUMMARY) if has_summary else None,
+        summary=store.read_json(directory, store.SUMMARY) if summary else None,
         allow_code=allow_code,
     )

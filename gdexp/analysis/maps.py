@@ -13,6 +13,7 @@ from gdexp.analysis.counts import OUTCOMES, Tiles, places
 from gdexp.analysis.minima import KINDS
 from gdexp.base import Reason, UsageError, nearest
 from gdexp.plan import Group
+from gdexp.random import thinned
 
 NAMES = {  # columns of names, and the names that they hold
     "outcome": [str(outcome) for outcome in OUTCOMES],
@@ -44,6 +45,7 @@ class Map(NamedTuple):
     value_name: str
     names: tuple[str, ...] | None  # what a whole number stands for; None: it is a number
     held: Mapping[str, float]  # other axes, and the values that the runs shown have there
+    full: tuple[int, int]  # places along y and x, of which `value` may have every so-manyth
 
     def boundary(self) -> boxes.Boundary:
         """The boundary between regions, places of equal value, by box counting.
@@ -79,7 +81,7 @@ def columns(value: str, measures: Collection[str] = ()) -> tuple[str, ...]:
     """
     if value in SHARES:
         return ("outcome",)
-    known = [*KNOWN, *measures]
+    known = list(dict.fromkeys([*KNOWN, *measures]))
     if value not in known:
         raise UsageError(
             f"there is no map of {value!r}{nearest(value, known)} (there: {', '.join(known)})"
@@ -87,7 +89,15 @@ def columns(value: str, measures: Collection[str] = ()) -> tuple[str, ...]:
     return (value,)
 
 
-def make(group: Group, tiles: Tiles, x: str, y: str, value: str, where: Mapping[str, float]) -> Map:
+def make(
+    group: Group,
+    tiles: Tiles,
+    x: str,
+    y: str,
+    value: str,
+    where: Mapping[str, float],
+    most: int | None = None,
+) -> Map:
     """The map of a group.
 
     Args:
@@ -97,22 +107,23 @@ def make(group: Group, tiles: Tiles, x: str, y: str, value: str, where: Mapping[
       y: another.
       value: what is shown.
       where: values within other axes: only runs at the nearest of each are taken.
+      most: places along an axis, of which every so-manyth is taken then; None: all.
 
     Raises:
       UsageError: there is no such axis or value of it, or x and y are one.
     """
     if x == y:
         raise UsageError(f"a map needs two axes, and both are {x}")
-    across, down = axis(group, x), axis(group, y)
+    across, down = axis(group, x, most), axis(group, y, most)
     fixed = {name: axis(group, name) for name in where}
     taken = {name: place_of(fixed[name], name, value) for name, value in where.items()}
     cells, found = [], []
     for _, tile, table in tiles:
-        here = np.ones(len(tile.runs), bool)
+        right, up = across.places(tile.runs), down.places(tile.runs)
+        here = (right >= 0) & (up >= 0)
         for name, place in taken.items():
             here &= fixed[name].places(tile.runs) == place
-        runs = tile.runs[here]
-        cells.append(down.places(runs) * len(across.values) + across.places(runs))
+        cells.append((up * len(across.values) + right)[here])
         found.append(_column(table, value)[here])
     shape = len(down.values), len(across.values)
     cell = np.concatenate([np.empty(0, int), *cells])
@@ -126,7 +137,14 @@ def make(group: Group, tiles: Tiles, x: str, y: str, value: str, where: Mapping[
     runs = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape)
     names = tuple(NAMES[value]) if value in NAMES else None
     held = {name: float(fixed[name].values[place]) for name, place in taken.items()}
-    return Map(across.values, down.values, made.reshape(shape), runs, x, y, value, names, held)
+    return Map(
+        across.values,
+        down.values,
+        made.reshape(shape),
+        runs,
+        *(x, y, value, names, held),
+        (down.count, across.count),
+    )
 
 
 class Axis(NamedTuple):
@@ -137,31 +155,45 @@ class Axis(NamedTuple):
     inner: tuple[int, ...]  # lengths of the axes that the starts have, where it is one of these
     place: int  # which of them
     values: np.ndarray  # [n] coordinates
+    count: int  # of its places, of which `values` may have
+    kept: np.ndarray | None = None  # these [n], rising; None: all
 
     def places(self, runs: np.ndarray) -> np.ndarray:
-        """Where on the axis each of `runs` [N] is."""
+        """Where on the axis each of `runs` [N] is; −1 for one that it leaves out."""
         at = self.group.coordinates(runs)[self.dimension]
-        return np.unravel_index(at, self.inner)[self.place] if self.inner else at
+        at = np.unravel_index(at, self.inner)[self.place] if self.inner else at
+        if self.kept is None:
+            return at
+        place = np.searchsorted(self.kept, at)  # the last is among them
+        return np.where(self.kept[place] == at, place, -1)
 
 
-def axis(group: Group, name: str) -> Axis:
-    """The axis of a group with a name.
+def axis(group: Group, name: str, most: int | None = None) -> Axis:
+    """The axis of a group with a name; of more than `most` places every so-manyth.
 
     Raises:
       UsageError: there is none.
     """
+
+    def made(dimension: int, values: np.ndarray | range, inner=(), place: int = 0) -> Axis:
+        kept = None if most is None or len(values) <= most else thinned(len(values), most)
+        some = np.asarray(values) if kept is None else kept
+        if kept is not None and not isinstance(values, range):  # a range may be long
+            some = values[kept]
+        return Axis(group, dimension, inner, place, some, len(values), kept)
+
     for i, one in enumerate(group.axes):
         if name in one.keys:
-            return Axis(group, i, (), 0, one.values[one.keys.index(name)])
+            return made(i, one.values[one.keys.index(name)])
     starts, replicates = len(group.axes), len(group.axes) + 1
     own = group.start.axes(group.space)
     if name in own:
         lengths = tuple(len(values) for values in own.values())
-        return Axis(group, starts, lengths, list(own).index(name), own[name])
+        return made(starts, own[name], lengths, list(own).index(name))
     if name == "start":
-        return Axis(group, starts, (), 0, np.arange(group.starts))
+        return made(starts, range(group.starts))
     if name == "replicate":
-        return Axis(group, replicates, (), 0, np.arange(group.replicates))
+        return made(replicates, range(group.replicates))
     if name in group.draws:
         raise UsageError(f"{name} is drawn anew for each run: an axis needs grid.{name}")
     known = [*(key for one in group.axes for key in one.keys), *own, "start", "replicate"]

@@ -17,6 +17,7 @@ from gdexp.analysis.counts import OUTCOMES, Tiles, places
 from gdexp.base import Outcome, UsageError
 from gdexp.experiment import TARGET_COLUMN
 from gdexp.plan import Group
+from gdexp.random import spread
 
 CONVERGED = OUTCOMES.index(Outcome.CONVERGED)
 QUANTILES = np.array([0.25, 0.5, 0.75])
@@ -46,21 +47,30 @@ class Tried(NamedTuple):
         return {key: float(found[key][0]) for key in axes}
 
 
-def tried(tiles: Tiles, target: int | None, budget: float = math.inf) -> Iterator[Tried]:
+def tried(
+    tiles: Tiles, target: int | None, budget: float = math.inf, most: int | None = None
+) -> Iterator[Tried]:
     """The runs of each group, one group in memory at a time.
 
     Args:
       tiles: with the columns NEEDED, and TARGET_COLUMN for a target.
       target: which of `stop.targets`; None: convergence.
       budget: evaluations; what takes more does not succeed, and spends this.
+      most: runs of a group: of more a sample, the same of groups of one shape; None: all.
     """
-    group, rows = None, []
+    group, rows, chosen = None, [], None
     for of, tile, table in tiles:
-        if group is not None and of.index != group.index:
-            yield _gathered(group, rows, target, budget)
-            rows = []
-        group = of
-        rows.append((tile.runs, table))
+        if group is None or of.index != group.index:
+            if group is not None:
+                yield _gathered(group, rows, target, budget)
+            group, rows = of, []
+            chosen = None if most is None else of.first + spread(of.count, most)
+        runs = tile.runs
+        if chosen is not None:
+            low, high = np.searchsorted(chosen, (tile.first, tile.first + tile.count))
+            runs = chosen[low:high]
+            table = table.take(runs - tile.first)
+        rows.append((runs, table))
     if group is not None:
         yield _gathered(group, rows, target, budget)
 
@@ -162,7 +172,8 @@ def distribution_rows(some: Tried, target: float | None) -> Iterator[dict[str, A
 
 def halves(starts: int, seed: int) -> np.ndarray:
     """Which of the starts [S] choose the learning rates; the others tell the result."""
-    order = np.random.default_rng([seed, starts]).permutation(starts)
+    order = np.arange(starts, dtype=np.int32)
+    np.random.default_rng([seed, starts]).shuffle(order)
     chosen = np.zeros(starts, bool)
     chosen[order[: starts // 2]] = True
     return chosen

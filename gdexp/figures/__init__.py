@@ -19,6 +19,8 @@ from gdexp.plan import Group
 if TYPE_CHECKING:
     from gdexp.answers import Answers
 
+MOST_RUNS = 2**19  # of a group that are in memory for a figure together: of more, a sample
+
 
 @functools.cache
 def kinds() -> tuple[str, ...]:
@@ -39,6 +41,14 @@ def of(kind: str) -> Callable[..., Drawing]:
     return importlib.import_module(f"gdexp.figures.{kind}").draw
 
 
+def sampled(results: Answers, objective: str) -> str:
+    """What is told of a figure of which the runs are a sample; nothing, where they are all."""
+    counts = [g.count for g in results.plan.groups if g.objective_name == objective]
+    if max(counts) <= MOST_RUNS:
+        return ""
+    return f" Of each optimizer a sample of {MOST_RUNS:,} runs."
+
+
 def one_objective(results: Answers, objective: str | None) -> str:
     """The name of the objective that a figure is of, needed where there are several.
 
@@ -57,13 +67,15 @@ def one_objective(results: Answers, objective: str | None) -> str:
 def outcomes_along(
     results: Answers, group: Group, along: maps.Axis
 ) -> tuple[np.ndarray, dict[Outcome, np.ndarray]]:
-    """How many runs of a group there are at each place of an axis [n], and of each outcome [n]."""
+    """How many runs of a group there are at each place that an axis has [n], and of each outcome
+    [n]."""
     count = len(along.values)
     ran, ended = np.zeros(count, int), np.zeros((len(OUTCOMES), count), int)
     for _, tile, table in results.tiles("outcome", group=group):
         place = along.places(tile.runs)
-        ran += np.bincount(place, minlength=count)
-        np.add.at(ended, (places(table["outcome"], OUTCOMES), place), 1)
+        here = place >= 0
+        ran += np.bincount(place[here], minlength=count)
+        np.add.at(ended, (places(table["outcome"], OUTCOMES)[here], place[here]), 1)
     return ran, dict(zip(OUTCOMES, ended, strict=True))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,6 +10,7 @@ import pyarrow as pa
 
 from gdexp import surface
 from gdexp.analysis.counts import OUTCOMES, places
+from gdexp.analysis.maps import Axis as MapAxis
 from gdexp.analysis.maps import axis, place_of
 from gdexp.base import UsageError
 from gdexp.drawing import (
@@ -60,53 +62,72 @@ def draw(
     if not results.has_labels:
         raise UsageError("basins need labels: leave x and outcome in store.columns")
     group = results.group(objective, optimizer)
-    own = {key.replace("__", "."): value for key, value in where.items()}
-    runs, minimum, lost = _ends(results, group)
-    here, held = _at_one_point(group, runs, minimum, own)
-    runs, minimum, lost = runs[here], minimum[here], lost[here]
+    point, held = _point(results, group, {k.replace("__", "."): v for k, v in where.items()})
     lattice = list(group.start.axes(group.space))
+    shown = [axis(group, name, MOST) for name in lattice if len(lattice) == 2]
+    runs, minimum, lost, count = _ends(results, group, point, shown)
     names = _names(results, group, minimum)
     colours = (VERMILION, GREY, *(series(i) for i in range(len(names) - 2)))
     code = np.where(lost, 0, np.where(minimum < 0, 1, np.minimum(minimum + 2, len(names) - 1)))
     title = f"Basins: {group.objective_name} × {group.optimizer.name}{held}"
-    told = f"{len(runs):,} starting points by the minimum to which they led."
-    if len(lattice) == 2:
-        return _map(group, runs, code, lattice, names, colours, title, told)
+    told = f"{count:,} starting points by the minimum to which they led."
+    if shown:
+        return _map(group, runs, code, lattice, shown, names, colours, title, told)
     if group.space.dim <= 2:
-        return _points(results, group, runs, code, names, colours, title, told)
+        return _points(results, group, runs, code, names, colours, title, told, count)
     return _bars(results, group, title)
 
 
-def _ends(results: Answers, group: Group) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All runs of a group [N], their minima (−1: none), and whether they diverged."""
-    runs, minimum, lost = [], [], []
+def _tiles(results: Answers, group: Group) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Of each tile of a group: its runs [N], their minima (−1: none), whether they diverged."""
     diverged = OUTCOMES.index("diverged")
     labelled = results.labelled_tiles(group)
     for (_, tile, labels), (_, _, table) in zip(
         labelled, results.tiles("outcome", group=group), strict=True
     ):
-        runs.append(tile.runs)
-        minimum.append(np.asarray(labels["minimum_id"].combine_chunks().fill_null(-1)))
-        lost.append(places(table["outcome"], OUTCOMES) == diverged)
-    return tuple(np.concatenate(each) for each in (runs, minimum, lost))
+        minimum = np.asarray(labels["minimum_id"].combine_chunks().fill_null(-1))
+        yield tile.runs, minimum, places(table["outcome"], OUTCOMES) == diverged
 
 
-def _at_one_point(group: Group, runs: np.ndarray, minimum: np.ndarray, where: dict[str, float]):
-    """Which runs are shown, and what is told of where they are."""
+def _point(results: Answers, group: Group, where: dict[str, float]) -> tuple[int, str]:
+    """Of which point of the other axes the runs are shown, and what is told of it."""
     each = group.starts * group.replicates
-    point = (runs - group.first) // each
+    alongs = {key: axis(group, key) for key in where}
+    at = {key: place_of(alongs[key], key, value) for key, value in where.items()}
+    points = group.count // each
+    came, there = np.zeros(points, int), np.zeros(points, bool)
+    for runs, minimum, _ in _tiles(results, group):
+        here = np.ones(len(runs), bool)
+        for key, along in alongs.items():
+            here &= along.places(runs) == at[key]
+        point = (runs[here] - group.first) // each
+        came += np.bincount(point[minimum[here] >= 0], minlength=points)
+        there[point] = True
+    ties = np.flatnonzero(there & (came == came[there].max()))
+    best = int(ties[len(ties) // 2])
     keys = [key for one in group.axes for key in one.keys]
-    here = np.ones(len(runs), bool)
-    for key, value in where.items():
-        along = axis(group, key)
-        here &= along.places(runs) == place_of(along, key, value)
-    came = np.bincount(point[here], minimum[here] >= 0)
-    there = np.unique(point[here])
-    ties = there[came[there] == came[there].max()]
-    best = ties[len(ties) // 2]
-    here = (point == best) & ((runs - group.first) % group.replicates == 0)
-    at = group.keys(runs[here][:1], keys)
-    return here, "".join(f", {key} = {at[key][0]:.4g}" for key in keys)
+    found = group.keys(np.array([group.first + best * each]), keys)
+    return best, "".join(f", {key} = {found[key][0]:.4g}" for key in keys)
+
+
+def _ends(
+    results: Answers, group: Group, point: int, shown: list[MapAxis]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+    """The runs that are shown [N], their minima (−1: none), whether they diverged, and how many
+    there are to choose from: one a starting point."""
+    each, count, found = group.starts * group.replicates, 0, []
+    kept = None if shown else thinned(group.starts, MOST_POINTS)
+    for runs, minimum, lost in _tiles(results, group):
+        place = runs - group.first
+        here = (place // each == point) & (place % group.replicates == 0)
+        count += int(here.sum())
+        if kept is not None:
+            here &= np.isin(place % each // group.replicates, kept)
+        for along in shown:
+            here &= along.places(runs) >= 0
+        found.append((runs[here], minimum[here], lost[here]))
+    runs, minimum, lost = (np.concatenate(column) for column in zip(*found, strict=True))
+    return runs, minimum, lost, count
 
 
 def _names(results: Answers, group: Group, minimum: np.ndarray) -> tuple[str, ...]:
@@ -117,19 +138,17 @@ def _names(results: Answers, group: Group, minimum: np.ndarray) -> tuple[str, ..
     return ("diverged", "no minimum", *told, *(["others"] if last >= NAMED else []))
 
 
-def _map(group, runs, code, lattice, names, colours, title, told) -> Drawing:
-    first, second = (axis(group, name) for name in lattice)
-    shape = len(second.values), len(first.values)
-    value = np.full(shape, -1)
+def _map(group, runs, code, lattice, shown, names, colours, title, told) -> Drawing:
+    first, second = shown
+    x, y = first.values, second.values
+    value = np.full((len(y), len(x)), -1)
     value[second.places(runs), first.places(runs)] = code
-    down, across = thinned(shape[0], MOST), thinned(shape[1], MOST)
-    if max(shape) > MOST:
-        told += f" Every so-manyth is shown, of {shape[0]:,} × {shape[1]:,}."
-    x, y, value = first.values[across], second.values[down], value[np.ix_(down, across)]
+    if (len(y), len(x)) != (second.count, first.count):
+        told += f" Every so-manyth is shown, of {second.count:,} × {first.count:,}."
     marks: list[Mark] = [Cells(x, y, value, "minimum", names, colours)]
-    shown = surface.Window(np.array([x.min(), y.min()]), np.array([x.max(), y.max()]))
+    window = surface.Window(np.array([x.min(), y.min()]), np.array([x.max(), y.max()]))
     if group.space.dim == 2:
-        marks.append(surface.contours(group, int(runs[0]), shown))
+        marks.append(surface.contours(group, int(runs[0]), window))
     up, right = np.meshgrid(y, x, indexing="ij")
     table = pa.table(
         {
@@ -139,14 +158,12 @@ def _map(group, runs, code, lattice, names, colours, title, told) -> Drawing:
         }
     )
     axes = Axis(lattice[0]), Axis(lattice[1])
-    return Drawing(title, told, *axes, tuple(marks), table, shown.is_square)
+    return Drawing(title, told, *axes, tuple(marks), table, window.is_square)
 
 
-def _points(results, group, runs, code, names, colours, title, told) -> Drawing:
-    at = thinned(len(runs), MOST_POINTS)
-    if len(at) < len(runs):
-        told += f" {len(at):,} of them are shown."
-    runs, code = runs[at], code[at]
+def _points(results, group, runs, code, names, colours, title, told, count) -> Drawing:
+    if len(runs) < count:
+        told += f" {len(runs):,} of them are shown."
     points = np.asarray(group.points(runs), float)
     known = [row["x"] for row in minima_of(results, group) if row["kind"] == "minimum"]
     ends = np.array(known).reshape(-1, group.space.dim)

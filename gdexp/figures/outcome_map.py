@@ -11,7 +11,6 @@ from gdexp.analysis.maps import Map, axis
 from gdexp.base import Outcome
 from gdexp.drawing import Axis, Bars, Cells, Drawing, colour_of, series
 from gdexp.figures import outcomes_along
-from gdexp.random import thinned
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -49,7 +48,7 @@ def draw(
     title = f"{group.objective_name} × {group.optimizer.name}"
     if y is None:
         return _shares(results, group, x, title)
-    return _cells(results.map(x, y, value, **which, **where), title)
+    return _cells(results.map(x, y, value, **which, most=MOST, **where), title)
 
 
 def _apart(group: Any, key: str, other: str) -> bool:
@@ -58,9 +57,7 @@ def _apart(group: Any, key: str, other: str) -> bool:
 
 
 def _cells(shown: Map, title: str) -> Drawing:
-    down, across = thinned(len(shown.y), MOST), thinned(len(shown.x), MOST)
-    value = np.asarray(shown.value)[np.ix_(down, across)]
-    x, y = shown.x[across], shown.y[down]
+    x, y, value = shown.x, shown.y, shown.value
     names, colours = shown.names, ()
     if names is not None:
         colours = tuple(
@@ -71,10 +68,10 @@ def _cells(shown: Map, title: str) -> Drawing:
     held = "".join(f", {key} = {at:g}" for key, at in shown.held.items())
     left = (
         ""
-        if (len(y), len(x)) == shown.value.shape
+        if value.shape == shown.full
         else (
             f" Every so-manyth place is shown: {len(y)} × {len(x)} of "
-            f"{shown.value.shape[0]:,} × {shown.value.shape[1]:,}."
+            f"{shown.full[0]:,} × {shown.full[1]:,}."
         )
     )
     several = (
@@ -107,19 +104,23 @@ def _wide(value: np.ndarray) -> bool:
 
 def _shares(results: Answers, group: Any, x: str, title: str) -> Drawing:
     """The shares of outcomes along one axis."""
-    along = axis(group, x)
+    along = axis(group, x, MOST)
     ran, ended = outcomes_along(results, group, along)
-    at = thinned(len(along.values), MOST)
-    values, found = along.values[at], {}
-    marks, below = [], np.zeros(len(at))
+    values, found = along.values, {}
+    marks, below = [], np.zeros(len(values))
     for outcome, count in ended.items():
-        found[str(outcome)] = share = (count / np.maximum(ran, 1))[at]
+        found[str(outcome)] = share = count / np.maximum(ran, 1)
         if share.any():
             marks.append(Bars(share, None, None, str(outcome), colour_of(outcome), below))
         below = below + share
+    left = (
+        f" Every so-manyth place is shown: {len(values)} of {along.count:,}."
+        if len(values) < along.count
+        else ""
+    )
     return Drawing(
         title=f"Outcomes by {x}: {title}",
-        told=f"{group.count:,} runs, the share of each outcome.",
+        told=f"{ran.sum():,} runs, the share of each outcome.{left}",
         x=Axis(x, names=tuple(f"{v:.4g}" for v in values)),
         y=Axis("share of runs", range=(0.0, 1.0)),
         marks=tuple(marks),

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from gdexp.drawing import Axis, Band, Drawing, Line, Mark, series
-from gdexp.figures import one_objective
+from gdexp.figures import MOST_RUNS, one_objective, sampled
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -34,7 +34,7 @@ def draw(
     Raises:
       UsageError: as `results.distribution`, or there are several objectives and none is named.
     """
-    table = results.distribution(target, budget)
+    table = results.distribution(target, budget, most=MOST_RUNS)
     name = one_objective(results, objective)
     if table.num_rows:
         table = table.filter(pc.equal(table["objective"], name))
@@ -59,7 +59,7 @@ def draw(
     return Drawing(
         title=f"Share of runs that {goal}, by evaluations: {name}",
         told="Each optimizer at its best axes, chosen on one half of the starts and shown on the "
-        "other. Bands are 95 % intervals.",
+        f"other. Bands are 95 % intervals.{sampled(results, name)}",
         x=Axis("evaluations", log=True),
         y=Axis(f"share that {goal}", range=(-0.02, 1.05)),
         marks=tuple(marks),

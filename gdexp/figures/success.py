@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from gdexp.base import UsageError
 from gdexp.drawing import Axis, Band, Bars, Drawing, Line, Mark, series
-from gdexp.figures import one_objective
+from gdexp.figures import MOST_RUNS, one_objective, sampled
 from gdexp.figures.outcome_map import spaced
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def draw(
     Raises:
       UsageError: as `results.success`; there is no such axis, or several objectives and none named.
     """
-    table = results.success(target)
+    table = results.success(target, most=MOST_RUNS)
     name = one_objective(results, objective)
     table = table.filter(pc.equal(table["objective"], name))
     keys = [key for key in results.plan.keys if key in table.column_names]
@@ -47,9 +47,10 @@ def draw(
         marks = [m for i, o in enumerate(optimizers) for m in _line(rows, o, x, series(i))]
         values = np.array(sorted({row[x] for row in rows if row[x] is not None}))
         axis = Axis(x, log=spaced(values))
+    best = ", at the best of the other axes" if len(keys) > 1 else ""
     return Drawing(
         title=f"Share of runs that {goal}: {name}",
-        told="With 95 % intervals" + (", at the best of the other axes." if len(keys) > 1 else "."),
+        told=f"With 95 % intervals{best}.{sampled(results, name)}",
         x=axis,
         y=Axis(f"share that {goal}", range=(-0.02, 1.05)),
         marks=tuple(marks),

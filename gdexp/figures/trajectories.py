@@ -71,13 +71,21 @@ def draw(
 
 def chosen(results: Answers, group: Group, num: int) -> list[int]:
     """About `num` runs of a group, spread over it: each outcome has its share, and at least one."""
-    each = [(t.runs, table["outcome"]) for _, t, table in results.tiles("outcome", group=group)]
-    runs = np.concatenate([run for run, _ in each])
-    codes = np.concatenate([places(outcome, OUTCOMES) for _, outcome in each])
+    counts: list[np.ndarray] = []  # of the outcomes, in each tile
+    for _, _, table in results.tiles("outcome", group=group):
+        counts.append(np.bincount(places(table["outcome"], OUTCOMES), minlength=len(OUTCOMES)))
+    before = np.cumsum([np.zeros(len(OUTCOMES), int), *counts], axis=0)
+    total = before[-1]
+    wanted = [
+        spread(n, max(1, round(num * n / total.sum()))) if n else np.empty(0, int) for n in total
+    ]
     taken: list[int] = []
-    for code in np.unique(codes):
-        mine = runs[codes == code]
-        taken += mine[spread(len(mine), max(1, round(num * len(mine) / len(runs))))].tolist()
+    for i, (_, tile, table) in enumerate(results.tiles("outcome", group=group)):
+        codes = places(table["outcome"], OUTCOMES)
+        for code, chosen_of in enumerate(wanted):
+            mine = chosen_of - before[i, code]
+            mine = mine[(mine >= 0) & (mine < counts[i][code])]
+            taken += tile.runs[np.flatnonzero(codes == code)[mine]].tolist()
     return sorted(taken)
 
 

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from gdexp.base import UsageError
 from gdexp.drawing import Axis, Drawing, Line, Mark, finite, series
-from gdexp.figures import one_objective
-from gdexp.random import thinned
+from gdexp.figures import MOST_RUNS, one_objective, sampled
+from gdexp.random import spread, thinned
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -56,7 +56,7 @@ def draw(results: Answers, objective: str | None = None) -> Drawing:
     what = "f" if positive else f"f {'above the lowest' if sign > 0 else 'below the highest'}"
     return Drawing(
         title=f"Where runs ended, sorted: {name}",
-        told=f"Plateaus are minima at which many runs ended.{lowest}",
+        told=f"Plateaus are minima at which many runs ended.{lowest}{sampled(results, name)}",
         x=Axis("share of runs", range=(0.0, 1.0)),
         y=Axis(what, log=log),
         marks=tuple(marks),
@@ -65,9 +65,13 @@ def draw(results: Answers, objective: str | None = None) -> Drawing:
 
 
 def _sorted(results: Answers, group, sign: float) -> tuple[np.ndarray, int]:
-    """The values at which runs of a group that did not diverge ended, best first, and all runs."""
+    """The values at which runs of a group that did not diverge ended, best first, and how many
+    runs these are of: all, or a sample."""
     found, runs = [], 0
-    for _, _, table in results.tiles("f", "outcome", group=group):
+    chosen = spread(group.count, MOST_RUNS) + group.first
+    for _, tile, table in results.tiles("f", "outcome", group=group):
+        low, high = np.searchsorted(chosen, (tile.first, tile.first + tile.count))
+        table = table.take(chosen[low:high] - tile.first)
         kept = np.asarray(table["outcome"].combine_chunks().cast("string")) != "diverged"
         values = finite(table["f"])
         runs += len(values)
