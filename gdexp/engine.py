@@ -56,6 +56,7 @@ class Engine:
         cache.check()
         self.devices = devices.find(experiment.device)
         self.programs: dict[int, Program] = {}
+        self.vouch: Callable[[Program], None] = lambda program: None  # raises if it is not to run
         self._compiling = threading.Lock()
 
     @property
@@ -73,12 +74,14 @@ class Engine:
         with self._compiling:
             if group not in self.programs:
                 with settings(self.experiment):
-                    self.programs[group] = _compile(
+                    made = _compile(
                         self.experiment,
                         self.plan.groups[group],
                         self.devices,
                         self._lanes.get(group),
                     )
+                    self.vouch(made)
+                self.programs[group] = made
             return self.programs[group]
 
     def run(

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
+import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 PACKAGES = ("gdexp", "jax", "jaxlib", "optax", "numpy", "scipy", "pyarrow", "hydra-core", "wandb")
+DECISIVE = ("jaxlib", "jax", "optax", "numpy", "scipy")  # packages whose versions decide bits
+# XLA's flags that decide no bits: among how many devices the tiles are dealt, what is written down
+HARMLESS = ("--xla_force_host_platform_device_count", "--xla_dump_")
 
 
 def describe(device: Any) -> dict[str, Any]:
@@ -26,6 +31,19 @@ def describe(device: Any) -> dict[str, Any]:
         "cpu_features": np.show_config(mode="dicts")["SIMD Extensions"].get("found", []),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
+
+
+def fingerprint(told: Mapping[str, Any]) -> str:
+    """A short name of all that decides bits, of what `describe` tells."""
+    versions = {package: told["versions"].get(package) for package in DECISIVE}
+    flags, features = deciding(told["xla_flags"]), sorted(told["cpu_features"])
+    decisive = [versions, told["device"], told["machine"], flags, features]
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def deciding(flags: str) -> str:
+    """Those of XLA's flags that may decide bits."""
+    return " ".join(flag for flag in flags.split() if not flag.startswith(HARMLESS))
 
 
 def place() -> str:

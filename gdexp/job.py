@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import bisect
 import contextlib
+import functools
 import itertools
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from operator import itemgetter
 from pathlib import Path as FilePath
 from typing import Any
 
 import numpy as np
 
-from gdexp import columns, commits, labels, manifest, memory, metrics, plan, store, verify
+from gdexp import columns, commits, labels, manifest, metrics, plan, store, verify
 from gdexp.analysis.tally import Tally, outcome_counts
-from gdexp.base import Ends, Path
+from gdexp.base import Path
+from gdexp.descents import Descents
 from gdexp.engine import Engine
 from gdexp.experiment import Experiment
 from gdexp.extending import Known
 from gdexp.followup import curves
-from gdexp.plan import Tile
 from gdexp.results import Results
 from gdexp.sinks import Sink, Status
 
@@ -59,6 +58,8 @@ def run(
         config=experiment.config,
         experiment=experiment,
     )
+    if experiment.prepare:
+        manifest.prepare(results.manifest, engine)
     if directory:
         store.write_config(directory, experiment.config)
         store.write_manifest(directory, results.manifest)
@@ -147,68 +148,24 @@ def _descend(
 
     Returns what was counted of all runs, and how many were made.
     """
-    tally = Tally(engine.plan, engine.experiment.sign, engine.experiment.stop.targets)
     results.manifest["tiles"] = []
-    done = _found(results, tally, list(engine.plan.tiles()))
-    if done:
-        verify.canaries(results, engine, done)
-    before, made, failed = tally.reasons, 0, False
-    while pending := [tile for tile in engine.plan.tiles() if tile.part not in done]:
-        try:
-            tiles = _unclaimed(results, pending)
-            for harvest in known.run(engine, tiles) if known else engine.run(tiles):
-                if harvest.ends is not None:
-                    _commit(results, tally, engine, harvest.tile, harvest.ends)
-                    done.add(harvest.tile.part)
-                    made += harvest.tile.count
-                reasons = before + harvest.reasons
-                seconds, counts = time.perf_counter() - began, outcome_counts(reasons)
-                status = Status(int(reasons.sum()), engine.plan.count, seconds, counts)
-                for sink in sinks:
-                    sink.progress(status)
-        except Exception as error:
-            if not memory.exhausted(error):
-                raise
-            if failed:
-                raise engine.out_of_memory() from error
-            failed = True  # once more: what is finished is kept
-        # what another process has made meanwhile
-        done |= _found(results, tally, [tile for tile in pending if tile.part not in done])
-        before = tally.reasons
+    descents = Descents(results, engine, functools.partial(known.run, engine) if known else None)
+    tiles = list(engine.plan.tiles())
+    descents.find(tiles)
+    verify.canaries(results, engine, descents.makers)
+
+    def tell(reasons):
+        seconds, counts = time.perf_counter() - began, outcome_counts(reasons)
+        status = Status(int(reasons.sum()), engine.plan.count, seconds, counts)
+        for sink in sinks:
+            sink.progress(status)
+
+    descents.make(tiles, tell)
     if known:
         identity = known.before.manifest["identity"]
         results.manifest["taken"] = {"runs": known.taken, "identity": identity}
-        made -= known.taken
-    return tally, made
-
-
-def _commit(results: Results, tally: Tally, engine: Engine, tile: Tile, ends: Ends) -> None:
-    """Stores a finished tile and counts its runs."""
-    own = tally.blank(tile.group)
-    own.add(tile.runs, ends)
-    table = columns.run_table(engine.experiment, engine.plan, tile, ends)
-    commit = commits.write(results, tile, table, own.to_plain())
-    tally.groups[tile.group].merge(own)
-    bisect.insort(results.manifest["tiles"], commit.record, key=itemgetter("part"))
-
-
-def _found(results: Results, tally: Tally, tiles: list[Tile]) -> set[int]:
-    """Counts the tiles that are in the folder already; their parts."""
-    done: set[int] = set()
-    if results.directory:
-        identity = results.manifest["identity"]
-        for tile, commit in commits.finished(results.directory, tiles, identity):
-            tally.groups[tile.group].merge(tally.blank(tile.group).from_plain(commit.tally))
-            bisect.insort(results.manifest["tiles"], commit.record, key=itemgetter("part"))
-            done.add(tile.part)
-    return done
-
-
-def _unclaimed(results: Results, tiles: Iterable[Tile]) -> Iterator[Tile]:
-    """The tiles that nobody has stored when their turn comes."""
-    for tile in tiles:
-        if not results.directory or not store.has_record(results.directory, tile.part):
-            yield tile
+        descents.made -= known.taken
+    return descents.tally, descents.made
 
 
 def _trace(engine: Engine, results: Results) -> None:

@@ -6,7 +6,7 @@ import base64
 import time
 from typing import Any
 
-from gdexp import environment, function, program
+from gdexp import environment, function, program, verify
 from gdexp.engine import Engine
 from gdexp.experiment import Experiment, identity
 from gdexp.plan import Plan
@@ -47,12 +47,27 @@ def begin(experiment: Experiment, planned: Plan, engine: Engine) -> dict[str, An
     }
 
 
-def complete(manifest: dict[str, Any], engine: Engine, seconds: float) -> None:
-    """What is known after the last tile."""
-    manifest["programs"] = [
+def prepare(manifest: dict[str, Any], engine: Engine) -> None:
+    """What others compare with before they add tiles: each program, and what some runs come to."""
+    for group in engine.plan.groups:
+        engine.program(group.index)
+    programs = _programs(engine)
+    for record in programs:
+        record["canary"] = verify.canary(engine, engine.program(record["group"]))
+    manifest["programs"] = programs
+
+
+def _programs(engine: Engine) -> list[dict[str, Any]]:
+    return [
         {"group": i, "lanes": p.lanes, "sha256": p.digest, "compile_seconds": p.compile_seconds}
         for i, p in sorted(engine.programs.items())
     ]
+
+
+def complete(manifest: dict[str, Any], engine: Engine, seconds: float) -> None:
+    """What is known after the last tile."""
+    known = {record["group"]: record for record in (*_programs(engine), *manifest["programs"])}
+    manifest["programs"] = [known[group] for group in sorted(known)]
     manifest["timings"] = {
         "total_seconds": seconds,
         "compile_seconds": engine.compile_seconds,

@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -46,8 +46,14 @@ MANIFEST_SHAPE = {
     **{"versions": {"*": str}, "device": {"platform": str, "kind": str}, "machine": str},
     **{"xla_flags": str, "cpu_features": [str], "groups": [GROUP_SHAPE]},
     **{"code_sha256": {"*": str}, "data_sha256": {"*": str}},
-    "programs": [{"group": int, "lanes": int, "sha256": str}],
-    "tiles": [{"part": int, "first": int, "count": int, "sha256": str}],
+    "programs": [
+        {
+            **{"group": int, "lanes": int, "sha256": str},
+            "canary?": {"runs": int, "steps": int, "sha256": str},
+        }
+    ],
+    "tiles": [{"part": int, "first": int, "count": int, "sha256": str, "environment?": str}],
+    "environments?": {"*": {"versions": {"*": str}, "device": {"*": str}, "machine": str}},
 }
 MOST_LANES = 2**20
 
@@ -138,6 +144,14 @@ def read_table(directory: FilePath, name: str) -> pa.Table:
     """A file of one table, whole."""
     with pq.ParquetFile(directory / name, page_checksum_verification=True) as file:
         return file.read()
+
+
+def read_tables(directory: FilePath, name: str) -> Iterator[pa.Table]:
+    """A file of one table in the parts that it was written in, behind one without rows."""
+    with pq.ParquetFile(directory / name, page_checksum_verification=True) as file:
+        yield file.schema_arrow.empty_table()
+        for i in range(file.num_row_groups):
+            yield file.read_row_group(i)
 
 
 def write_part(directory: FilePath, folder: str, part: int, table: pa.Table) -> FilePath:

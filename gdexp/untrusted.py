@@ -90,7 +90,7 @@ def check(path: Path, value: Any, shape: Any, name: str = "") -> None:
     """Raises UsageError where `value` is not of a shape.
 
     A shape is a type or several; a list of one shape; a mapping of names to shapes, all of which
-    have to be there, where the name `*` stands for any.
+    have to be there but those that end in `?`, where the name `*` stands for any.
     """
     if isinstance(shape, Mapping):
         kind, parts = dict, _parts(value, shape) if isinstance(value, dict) else ()
@@ -111,7 +111,10 @@ def _parts(value: dict, shape: Mapping[str, Any]) -> Iterator[tuple[str, Any, An
     if "*" in shape:
         yield from ((key, part, shape["*"]) for key, part in value.items())
     else:
-        yield from ((key, value.get(key, ...), inner) for key, inner in shape.items())
+        for key, inner in shape.items():
+            name = key.removesuffix("?")
+            if name == key or name in value:
+                yield name, value.get(name, ...), inner
 
 
 def _read(path: Path, most_bytes: int) -> str:

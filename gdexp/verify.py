@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
-from gdexp import columns, environment, store
+from gdexp import columns, environment, paths, store
 from gdexp.base import UsageError
 from gdexp.engine import Engine
 from gdexp.plan import Tile
+from gdexp.program import Program
 from gdexp.results import Results
+from gdexp.stream import Harvest
 
 CANARIES = 1024  # runs of a group that are run again before a sweep is resumed
-DECISIVE = ("jaxlib", "jax", "optax", "numpy", "scipy")  # packages whose versions decide bits
+CANARY_STEPS = 100  # that each of them takes, where none is finished yet
 
 
 class Verdict(NamedTuple):
@@ -48,24 +51,68 @@ class NotTheSameError(Exception):
         self.reasons = tuple(reasons)
 
 
-def canaries(results: Results, engine: Engine, done: Collection[int]) -> None:
-    """Runs some of each group's finished runs again, before more are added to them.
+def canaries(results: Results, engine: Engine, makers: Mapping[int, str]) -> None:
+    """Runs some of each group's finished runs again, of every maker, before more are added to them.
+
+    Args:
+      results: of the sweep, in its folder.
+      engine: that will run the others.
+      makers: part -> who made it.
 
     Raises:
       NotTheSameError: a bit of them is another.
     """
-    first: dict[int, Tile] = {}
+    firsts: dict[int, dict[str, Tile]] = {}
     for tile in engine.plan.tiles():
-        if tile.part in done:
-            first.setdefault(tile.group, tile)
-    for tile in first.values():
-        some = tile._replace(count=min(tile.count, CANARIES))
-        [ends] = [h.ends for h in engine.run([some]) if h.ends is not None]
-        made = columns.run_table(engine.experiment, engine.plan, some, ends)
-        stored = store.read_part(results.directory, store.RUNS, tile.part).slice(0, some.count)
-        if columns.digest(made) != columns.digest(stored):
+        if tile.part in makers:
+            firsts.setdefault(tile.group, {}).setdefault(makers[tile.part], tile)
+    for first in firsts.values():
+        few = max(1, CANARIES // len(first))
+        some = [tile._replace(count=min(tile.count, few)) for tile in first.values()]
+        for harvest in engine.run(some):
+            if harvest.ends is not None:
+                _compare(results, engine, harvest, makers[harvest.tile.part])
+
+
+def _compare(results: Results, engine: Engine, harvest: Harvest, maker: str) -> None:
+    tile = harvest.tile
+    made = columns.run_table(engine.experiment, engine.plan, tile, harvest.ends)
+    stored = store.read_part(results.directory, store.RUNS, tile.part).slice(0, tile.count)
+    if columns.digest(made) != columns.digest(stored):
+        last = tile.first + tile.count - 1
+        raise NotTheSameError([f"runs {tile.first} to {last} have other bits here than of {maker}"])
+
+
+def canary(engine: Engine, program: Program) -> dict[str, Any]:
+    """A hash of where the first runs of a group are after some steps, for a manifest.
+
+    It tells whether another machine comes to the same bits, before any run is finished.
+    """
+    group = program.group
+    count = min(group.count, program.lanes, CANARIES)
+    runs, sign = np.arange(group.first, group.first + count), engine.experiment.sign
+    states = paths.states_of(program, engine.device, sign, runs, [CANARY_STEPS])
+    found = hashlib.sha256()
+    for column in states:
+        found.update(np.ascontiguousarray(column))
+    return {"runs": count, "steps": CANARY_STEPS, "sha256": found.hexdigest()}
+
+
+def vouch(then: Mapping[str, Any], engine: Engine, program: Program) -> None:
+    """Lets a group's program run if it is the one that a manifest has, and comes to the same bits.
+
+    Raises:
+      NotTheSameError: it is not, or does not.
+    """
+    for record in then["programs"]:
+        if record["group"] != program.group.index:
+            continue
+        if reasons := list(_other_program(record, program)):
+            raise NotTheSameError(reasons)
+        if "canary" in record and record["canary"] != canary(engine, program):
+            count = record["canary"]["runs"]
             raise NotTheSameError(
-                [f"runs {some.first} to {some.first + some.count - 1} have other bits here"]
+                [f"{_pair(program)}: its first {count} runs have other bits here"]
             )
 
 
@@ -117,7 +164,7 @@ def reproduce(results: Results, runs: int | None = None, lanes: int | None = Non
 def differences(then: Mapping[str, Any], engine: Engine) -> Iterator[str]:
     """What decides bits and is not as a manifest has it."""
     now = environment.describe(engine.device)
-    for package in DECISIVE:
+    for package in environment.DECISIVE:
         before, after = (who["versions"].get(package) for who in (then, now))
         if before != after:
             yield f"{package} {before} → {after}"
@@ -125,24 +172,32 @@ def differences(then: Mapping[str, Any], engine: Engine) -> Iterator[str]:
     for name, package in then.get("plugins", {}).items():
         if added.get(name) != package:
             yield f"objective {name}: {package} → {added.get(name)}"
-    for name, told in (("device", "device"), ("machine", "machine"), ("xla_flags", "XLA_FLAGS")):
+    for name in ("device", "machine"):
         if then[name] != now[name]:
-            yield f"{told} {_shown(then[name])} → {_shown(now[name])}"
+            yield f"{name} {_shown(then[name])} → {_shown(now[name])}"
+    before, after = (environment.deciding(who["xla_flags"]) for who in (then, now))
+    if before != after:
+        yield f"XLA_FLAGS {_shown(before)} → {_shown(after)}"
     lost = sorted(set(then["cpu_features"]) - set(now["cpu_features"]))
     more = sorted(set(now["cpu_features"]) - set(then["cpu_features"]))
     for word, names in (("without", lost), ("with", more)):
         if names:
             yield f"this CPU is {word} {', '.join(names)}"
     for program in then["programs"]:
-        mine = engine.programs.get(program["group"])
-        if mine is None:
-            continue
-        group = engine.plan.groups[program["group"]]
-        name = f"{group.objective_name} × {group.optimizer.name}"
-        if mine.lanes != program["lanes"]:
-            yield f"{name}: {program['lanes']} lanes → {mine.lanes}"
-        elif mine.digest != program["sha256"]:
-            yield f"{name}: another program, as gdexp or what it uses has changed"
+        if mine := engine.programs.get(program["group"]):
+            yield from _other_program(program, mine)
+
+
+def _other_program(record: Mapping[str, Any], mine: Program) -> Iterator[str]:
+    """What of a group's program is not as a manifest has it."""
+    if mine.lanes != record["lanes"]:
+        yield f"{_pair(mine)}: {record['lanes']} lanes → {mine.lanes}"
+    elif mine.digest != record["sha256"]:
+        yield f"{_pair(mine)}: another program, as gdexp or what it uses has changed"
+
+
+def _pair(program: Program) -> str:
+    return f"{program.group.objective_name} × {program.group.optimizer.name}"
 
 
 def _shown(value: Any) -> str:

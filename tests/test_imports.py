@@ -57,7 +57,7 @@ LAW = {
     "files": "",
     "store": "base files untrusted",
     "frames": "base",
-    "analysis": "base experiment plan frames",
+    "analysis": "base random experiment plan frames",
     "lanczos": "",
     "curvature": "base cache lanczos",
     "measures": "base cache",
@@ -67,22 +67,25 @@ LAW = {
     "drawing": "base",
     "surface": "plan measures drawing",
     "rendering": "base random drawing",
-    "answers": "base experiment plan engine analysis frames followup",
+    "races": "base experiment plan analysis frames",
+    "answers": "base plan engine analysis frames followup races",
     "figures": "base random plan analysis drawing surface rendering followup answers",
     "gallery": "base drawing answers figures",
     "results": "base random function experiment plan store shelf config frames answers figures "
     "gallery",
-    "manifest": "environment function experiment plan program engine",
-    "verify": "base environment plan engine columns store results",
+    "verify": "base environment plan program stream paths engine columns store results",
+    "manifest": "environment function experiment plan program engine verify",
     "commits": "environment plan columns store results verify",
+    "claims": "environment plan files store",
+    "descents": "plan memory stream engine columns analysis results commits claims",
     "labels": "base experiment plan columns analysis curvature measures results",
     "report": "base drawing rendering gallery store results",
     "sinks": "base experiment plan store analysis drawing rendering results report",
     "metrics": "base experiment plan problems analysis curvature measures",
     "extending": "base optimizers experiment plan program stream engine columns commits verify "
     "config results",
-    "job": "base experiment plan memory engine columns store analysis metrics followup manifest "
-    "commits verify extending labels results sinks",
+    "job": "base experiment plan engine columns store analysis metrics followup manifest "
+    "commits descents verify extending labels results sinks",
     "typeset": "base",
     "zooming": "base experiment config results",
     "api": "base function experiment plan engine store config results job zooming extending",
@@ -104,8 +107,9 @@ OUTSIDE = {
     "descent stopping cycles flat soa tables trig backend refill lanes problems program logs "
     "stream paths cache devices engine curvature measures slopes",
     "optax": "optimizers descent tables",
-    "pyarrow": "data columns store shelf drawing figures report frames followup answers verify "
-    "extending typeset commits commands.gradients labels results sinks.wandb_run sinks._wandb",
+    "pyarrow": "data columns store shelf drawing figures report frames followup races answers "
+    "verify extending typeset commits commands.gradients labels results sinks.wandb_run "
+    "sinks._wandb",
     **dict.fromkeys(["pandas", "xarray", "pickle", "experiments", "scripts", "tests"], ""),
 }
 
