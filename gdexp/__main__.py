@@ -24,6 +24,7 @@ gdexp: a microscope for gradient descent.
   python -m gdexp replay [DIR] RUN ...   single runs again, every step of them
   python -m gdexp resume [DIR]           finish an interrupted sweep
   python -m gdexp resume [DIR] KEY=VALUE ...       more starts, values: what is there is taken
+  python -m gdexp work DIR [--shard I/N]           some of a prepared or interrupted sweep's tiles
   python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, ...
   python -m gdexp report [DIR] [--open] [--wandb]  labels, curves, report.html, W&B run again
   python -m gdexp plot [DIR] KIND        a figure as -o file.png|svg|html|gif; KEY=VALUE

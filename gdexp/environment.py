@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +29,6 @@ def describe(device: Any) -> dict[str, Any]:
         "cpu_features": np.show_config(mode="dicts")["SIMD Extensions"].get("found", []),
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
     }
-
-
-def fingerprint(told: Mapping[str, Any]) -> str:
-    """A short name of all that decides bits, of what `describe` tells."""
-    versions = {package: told["versions"].get(package) for package in DECISIVE}
-    flags, features = deciding(told["xla_flags"]), sorted(told["cpu_features"])
-    decisive = [versions, told["device"], told["machine"], flags, features]
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def deciding(flags: str) -> str:

@@ -85,12 +85,19 @@ def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
     store.refuse_links(results.directory)
     if before["complete"] and commits.all_whole(results.directory, before):
         return results
-    lanes = {i: group["lanes"] for i, group in enumerate(before["groups"])}
-    engine = Engine(results.experiment, results.plan, lanes)
+    engine = verify.engine_of(results)
     if reasons := list(verify.differences(before, engine)):
         raise verify.NotTheSameError(reasons)
+    engine.vouch = functools.partial(verify.vouch, before, engine)
     commits.sweep_up(results.directory)
     return _finish(results, engine, sinks)
+
+
+def finish(results: Results) -> None:
+    """Completes a sweep of which every tile is there, on whatever machine: none is made."""
+    engine = verify.engine_of(results)
+    commits.sweep_up(results.directory)
+    _finish(results, engine, ())
 
 
 def derive(results: Results) -> None:
@@ -152,7 +159,9 @@ def _descend(
     descents = Descents(results, engine, functools.partial(known.run, engine) if known else None)
     tiles = list(engine.plan.tiles())
     descents.find(tiles)
-    verify.canaries(results, engine, descents.makers)
+    # only where they can be made again: what is told of finished tiles can be told elsewhere
+    if descents.makers and not any(verify.differences(results.manifest, engine)):
+        verify.canaries(results, engine, descents.makers)
 
     def tell(reasons):
         seconds, counts = time.perf_counter() - began, outcome_counts(reasons)

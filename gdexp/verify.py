@@ -51,6 +51,12 @@ class NotTheSameError(Exception):
         self.reasons = tuple(reasons)
 
 
+def engine_of(results: Results) -> Engine:
+    """An engine with the lanes that a sweep began with."""
+    lanes = {i: group["lanes"] for i, group in enumerate(results.manifest["groups"])}
+    return Engine(results.experiment, results.plan, lanes)
+
+
 def canaries(results: Results, engine: Engine, makers: Mapping[int, str]) -> None:
     """Runs some of each group's finished runs again, of every maker, before more are added to them.
 

@@ -86,12 +86,13 @@ LAW = {
     "config results",
     "job": "base experiment plan engine columns store analysis metrics followup manifest "
     "commits descents verify extending labels results sinks",
+    "worker": "plan engine store analysis commits descents verify results sinks",
     "typeset": "base",
     "zooming": "base experiment config results",
     "api": "base function experiment plan engine store config results job zooming extending",
     "slopes": "base",
     "commands": "base interrupts formula experiment plan engine store results sinks config job "
-    "typeset zooming extending verify commits slopes drawing rendering figures report",
+    "typeset zooming extending worker verify commits slopes drawing rendering figures report",
     "__main__": "base interrupts config commands",
 }
 

@@ -37,15 +37,16 @@ def refusal(error: BaseException | str) -> int:
 
 
 @contextlib.contextmanager
-def underway(directory: Path) -> Iterator[None]:
-    """What runs here fills `directory`: whatever cuts it short, it is told how to finish it.
+def underway(directory: Path, command: str | None = None) -> Iterator[None]:
+    """What runs here fills `directory`: whatever cuts it short, it is told how to finish it, by
+    `command` or else by `resume`.
 
     A disk that is full or not to be written, and memory that does not suffice, end the process with
     exit code 1 and one message.
     """
     from gdexp import store  # late: `list` needs none of it
 
-    resume = f"python -m gdexp resume {shlex.quote(store.typed(directory))}"
+    resume = f"python -m gdexp {command or f'resume {shlex.quote(store.typed(directory))}'}"
     with interrupts.resumable(resume):
         try:
             yield
@@ -79,7 +80,7 @@ def asked(
     allow = ALLOW in arguments
     arguments = [word for word in arguments if word != ALLOW]
     folders = [word for word in arguments if "=" not in word]
-    if wrong := [word for word in folders if word.startswith("-")]:
+    if wrong := [word.split("=")[0] for word in arguments if word.startswith("-")]:
         there = (*flags, ALLOW)
         hint = nearest(wrong[0], there) or f": type {', '.join(there)}, or KEY=VALUE"
         raise UsageError(f"there is no flag {wrong[0]}{hint}")
@@ -108,8 +109,10 @@ def warn_unfinished(found: Results) -> None:
         )
 
 
-def option(arguments: Sequence[str], name: str) -> tuple[list[str], str | None]:
-    """`arguments` without `NAME VALUE` or `NAME=VALUE`, and the value.
+def option(
+    arguments: Sequence[str], name: str, example: str = "1000"
+) -> tuple[list[str], str | None]:
+    """`arguments` without `NAME VALUE` or `NAME=VALUE`, and the value, such as `example`.
 
     Raises:
       UsageError: the value is missing.
@@ -119,7 +122,7 @@ def option(arguments: Sequence[str], name: str) -> tuple[list[str], str | None]:
         if word == name:
             value = next(words, None)
             if value is None:
-                raise UsageError(f"{name} needs a value: type {name} 1000")
+                raise UsageError(f"{name} needs a value: type {name} {example}")
         elif word.startswith(f"{name}="):
             value = word.removeprefix(f"{name}=")
         else:
@@ -173,7 +176,8 @@ def show(table: Any, words: dict[str, str]) -> None:
             total for total in itertools.accumulate(each, initial=left) if total <= console.width
         )
         count = max(1, sum(1 for _ in room) - 1)
-        console.print(_grid(list(zip(head, *records[:count], strict=True)), bold=False))
+        lines = [*zip(head, *records[:count], strict=True)]  # `list` is a command of this package
+        console.print(_grid(lines, bold=False))
         records, each = records[count:], each[count:]
         if records:
             console.print()

@@ -14,18 +14,22 @@ FLAGS = OPEN, WANDB = "--open", "--wandb"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Makes what is derived from a sweep's runs again.
+    """Makes what is derived from a sweep's runs again; where `work` has made the last of them, for
+    the first time.
 
     `--wandb` makes its W&B run again, too, and `--open` shows the report in a browser.
     """
     found, _ = asked([word for word in arguments if word not in FLAGS], (), FLAGS)
-    if not found.manifest["complete"]:
-        folder = shlex.quote(store.typed(found.directory))
-        raise UsageError(f"this sweep is not finished: python -m gdexp resume {folder}")
-    from gdexp import job, report  # late: they bring JAX
+    from gdexp import commits, job, report  # late: they bring JAX
 
     store.refuse_links(found.directory)
-    job.derive(found)
+    if found.manifest["complete"]:
+        job.derive(found)
+    elif commits.all_whole(found.directory, found.manifest):
+        job.finish(found)  # its tiles were made by `work`
+    else:
+        folder = shlex.quote(store.typed(found.directory))
+        raise UsageError(f"this sweep is not finished: python -m gdexp resume {folder}")
     path = store.write_report(found.directory, report.html(found))
     print(f"report: {store.typed(path)}")
     if WANDB in arguments:

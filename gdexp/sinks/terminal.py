@@ -49,14 +49,16 @@ class Terminal(Sink):
     def progress(self, status: Status) -> None:
         """Moves the bar; where there is no terminal, a plain line now and then."""
         if self.errors.is_terminal:
-            self._bar().update(0, completed=status.done, told=_status(status, rich=True))
+            self._bar().update(
+                0, completed=status.done, total=status.total, told=_status(status, rich=True)
+            )
         elif time.monotonic() - self.told > PLAIN_SECONDS:
             self.told = time.monotonic()
             print(f"gdexp: {_status(status, rich=False)}", file=sys.stderr, flush=True)
 
     def finish(self, results: Any) -> None:
         """The table, where the results are, and what to type next."""
-        self._stop()
+        self.stop()
         if results.path is not None:
             self.console.print(path_table(results.path))
         told = summary_lines(results.summary, self.console), outcome_maps(results.summary)
@@ -66,7 +68,7 @@ class Terminal(Sink):
 
     def abort(self, error: BaseException) -> None:
         """Leaves the terminal as it was."""
-        self._stop()
+        self.stop()
 
     def _bar(self) -> Progress:
         if self.bar is None:
@@ -77,7 +79,8 @@ class Terminal(Sink):
             self.bar.start()
         return self.bar
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Takes the bar away."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None
@@ -204,6 +207,8 @@ def closing(results: Any) -> Iterator[str]:
     compiling = f"{summary['compile_seconds']:.1f} s of it compiling"
     if runs == 1:
         yield f"1 run in {seconds} ({compiling})"
+    elif not summary["runs_per_second"]:
+        yield f"{runs:,} runs, all made before; what is told of them took {seconds}"
     else:
         yield f"{runs:,} runs in {seconds} ({summary['runs_per_second']:,.0f} runs/s, {compiling})"
     if taken := results.manifest.get("taken"):

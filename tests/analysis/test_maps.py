@@ -55,6 +55,23 @@ def test_what_shares_a_place_is_a_median_a_share_or_the_commonest(found):
         assert counts[common.names[common.value[place]]] == counts.max()
 
 
+@pytest.mark.parametrize("value", ["steps", "outcome", "minimum_id"])
+def test_a_thinned_map_is_every_so_manyth_place_of_the_whole(found, value):
+    which = {"learning_rate": 0.02, "momentum": 0.5}
+    whole = found.map("x0_0", "x0_1", value, **which)
+    some = found.map("x0_0", "x0_1", value, most=5, **which)
+    assert some.value.shape == (5, 5) and some.full == (12, 12) == whole.full
+    across, down = (
+        [list(all_of).index(one) for one in few]
+        for few, all_of in ((some.x, whole.x), (some.y, whole.y))
+    )
+    assert (across[0], across[-1]) == (0, 11)
+    np.testing.assert_array_equal(some.value, whole.value[np.ix_(down, across)])
+    np.testing.assert_array_equal(some.runs, whole.runs[np.ix_(down, across)])
+    starts = found.map("start", "learning_rate", "converged", most=7)
+    assert starts.full == (2, 144) and starts.x.tolist() == [0, 24, 48, 72, 95, 119, 143]
+
+
 def test_identities_are_never_averaged(found):
     shown = found.map("x0_0", "x0_1", "minimum_id")  # four runs a place, with minima 0 to 3
     assert shown.value.dtype.kind == "i" and set(np.unique(shown.value)) <= {-1, 0, 1, 2, 3}

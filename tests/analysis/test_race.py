@@ -39,6 +39,23 @@ def test_success_is_what_counting_rows_gives(found):
         assert row.expected_low <= row.expected_evaluations <= row.expected_high
 
 
+def test_a_sample_is_of_so_many_runs_and_tells_about_the_same(found):
+    whole, some = found.success(), found.success(most=90)
+    assert (
+        sum(some["runs"].to_pylist())
+        <= 90 * len(found.plan.groups)
+        < sum(whole["runs"].to_pylist())
+    )
+    assert found.success(most=10**6).equals(whole)
+    for row in some.to_pylist():
+        [of_all] = [
+            r
+            for r in whole.to_pylist()
+            if all(r[k] == row[k] for k in ("objective", "optimizer", "learning_rate"))
+        ]
+        assert row["share_low"] - 0.05 <= of_all["share"] <= row["share_high"] + 0.05
+
+
 def test_the_cost_of_a_target_ends_where_it_is_reached(found):
     frame = found.to_pandas()
     [row] = [

@@ -148,6 +148,16 @@ def test_paths_begin_and_end_where_the_runs_do():
         assert 0 <= stored[run]["steps"] - last["step"] <= (last["outcome"] == "diverged")
 
 
+@pytest.mark.parametrize("kind", ["waterfall", "success", "race"])
+def test_of_many_runs_a_sample_is_drawn_and_told(kind, monkeypatch):
+    found = gdexp.sweep("himmelblau", start={"uniform": 500}, stop_max_steps=50)
+    assert "sample" not in figures.of(kind)(found).told
+    for module in ("__init__", kind):
+        name = "gdexp.figures" if module == "__init__" else f"gdexp.figures.{module}"
+        monkeypatch.setattr(f"{name}.MOST_RUNS", 100)
+    assert "a sample of 100 runs" in figures.of(kind)(found).told
+
+
 def test_sorted_ends_are_the_values_sorted():
     found, shown = sweep("two optimizers"), drawing("two optimizers", "waterfall")
     for optimizer in ("sgd", "adam"):

@@ -1,0 +1,54 @@
+"""`gdexp work DIR [--shard I/N] [--allow-code]`: makes some of a sweep's tiles, and ends."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+from gdexp import store
+from gdexp.base import UsageError
+from gdexp.commands import NOT_THE_SAME, asked, option, underway
+
+SHARD = "--shard"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Makes what nobody has made of a share; 3 if it would have other bits here, and why."""
+    arguments, text = option(arguments, SHARD, "0/4")
+    index, shares = (0, 1) if text is None else _shard(text)
+    if not [word for word in arguments if not word.startswith("-")]:
+        raise UsageError("whose tiles? type python -m gdexp work DIR")
+    found, _ = asked(arguments, (), (SHARD,))
+    from gdexp import verify, worker  # late: they bring JAX
+    from gdexp.config import saved
+    from gdexp.sinks.terminal import Terminal
+
+    saved.refuse_changed(found.config, found.manifest)
+    folder = shlex.quote(store.typed(found.directory))
+    again = f"work {folder}" + (f" {SHARD} {text}" if text else "")
+    terminal = Terminal(found.experiment, found.plan, found.directory)
+    try:
+        with underway(found.directory, again):
+            share = worker.work(found, index, shares, terminal.progress)
+    except verify.NotTheSameError as error:
+        print(f"gdexp: NOT THE SAME BITS here: {error}", file=sys.stderr)
+        return NOT_THE_SAME
+    finally:
+        terminal.stop()
+    print(f"{share.made:,} runs made, of a share of {share.tiles:,} tiles")
+    if share.missing:
+        print(f"{share.missing:,} tiles of the sweep are missing: python -m gdexp work {folder}")
+    else:
+        print(f"every tile is there: python -m gdexp resume {folder} finishes the sweep")
+    return 0
+
+
+def _shard(text: str) -> tuple[int, int]:
+    """I and N of `I/N`; UsageError if they are not whole, or I is not below N."""
+    first, _, second = text.partition("/")
+    if not (first.isdecimal() and second.isdecimal() and int(first) < int(second)):
+        raise UsageError(
+            f"{SHARD} {text}: I/N is the share I, from 0, of N shares: type {SHARD} 0/4"
+        )
+    return int(first), int(second)

@@ -1,0 +1,79 @@
+"""A share of a sweep's tiles, made by one of any number of processes that see its folder."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gdexp import commits, store, verify
+from gdexp.analysis.tally import outcome_counts
+from gdexp.descents import Descents
+from gdexp.engine import Engine
+from gdexp.plan import Tile
+from gdexp.results import Results
+from gdexp.sinks import Status
+
+
+class Share(NamedTuple):
+    """What came of a share of a sweep's tiles."""
+
+    tiles: int  # of the share
+    made: int  # runs of them that were made here
+    missing: int  # tiles of the whole sweep that nobody has made
+
+
+def work(results: Results, index: int, shares: int, tell: Callable[[Status], None]) -> Share:
+    """Makes those tiles of a share that nobody has made.
+
+    Every `shares`-th tile is of one share, as neighbours take about as long. A pair of objective
+    and optimizer is begun once its program is found to be the manifest's, and to come to the bits
+    that are recorded there or stored.
+
+    Args:
+      results: of a sweep, in its folder.
+      index: which share, from 0.
+      shares: how many there are.
+      tell: is told how far the share is, several times a second.
+
+    Raises:
+      UsageError: the config is not the one that the sweep began with.
+      NotTheSameError: runs would have other bits here, or have.
+    """
+    store.refuse_links(results.directory)
+    engine = _engine(results)
+    tiles = list(results.plan.tiles())
+    mine = [tile for tile in tiles if tile.part % shares == index]
+    descents = Descents(results, engine)
+    descents.find(mine)
+    began, total = time.perf_counter(), sum(tile.count for tile in mine)
+
+    def told(reasons):
+        seconds, counts = time.perf_counter() - began, outcome_counts(reasons)
+        tell(Status(int(reasons.sum()), total, seconds, counts))
+
+    for group, some in itertools.groupby(mine, lambda tile: tile.group):
+        if missing := [tile for tile in some if tile.part not in descents.done]:
+            _try(results, engine, [tile for tile in tiles if tile.group == group])
+            descents.make(missing, told)
+    missing = [t for t in tiles if not store.has_record(results.directory, t.part)]
+    return Share(len(mine), descents.made, len(missing))
+
+
+def _engine(results: Results) -> Engine:
+    """What makes the runs, if this is where a sweep's bits can be made."""
+    then, engine = results.manifest, verify.engine_of(results)
+    if reasons := list(verify.differences(then, engine)):
+        raise verify.NotTheSameError(reasons)
+    engine.vouch = functools.partial(verify.vouch, then, engine)
+    return engine
+
+
+def _try(results: Results, engine: Engine, tiles: list[Tile]) -> None:
+    """Makes some runs of a stored tile again, if there is one: of others it tells the same."""
+    found = commits.finished(results.directory, tiles, results.manifest["identity"])
+    if first := next(found, None):
+        tile, commit = first
+        verify.canaries(results, engine, {tile.part: commit.by})
