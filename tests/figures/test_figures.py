@@ -150,7 +150,8 @@ def test_paths_begin_and_end_where_the_runs_do():
 
 @pytest.mark.parametrize("kind", ["waterfall", "success", "race"])
 def test_of_many_runs_a_sample_is_drawn_and_told(kind, monkeypatch):
-    found = gdexp.sweep("himmelblau", start={"uniform": 500}, stop_max_steps=50)
+    rates = {"learning_rate": [0.01]}
+    found = gdexp.sweep("himmelblau", grid=rates, start={"uniform": 500}, stop_max_steps=50)
     assert "sample" not in figures.of(kind)(found).told
     for module in ("__init__", kind):
         name = "gdexp.figures" if module == "__init__" else f"gdexp.figures.{module}"
