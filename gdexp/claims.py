@@ -35,6 +35,13 @@ def leave(directory: Path | None, part: int) -> None:
         _path(directory, part).unlink(missing_ok=True)
 
 
+def clear(directory: Path | None) -> None:
+    """Removes the claims of processes that were killed, once every tile is stored."""
+    if directory is not None:
+        for path in (directory / store.RECORDS).glob("*.claim"):
+            path.unlink(missing_ok=True)
+
+
 def _take(directory: Path, part: int) -> bool:
     """Whether nobody else claims a tile."""
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gdexp import columns, commits, labels, manifest, metrics, plan, store, verify
+from gdexp import claims, columns, commits, labels, manifest, metrics, plan, store, verify
 from gdexp.analysis.tally import Tally, outcome_counts
 from gdexp.base import Path
 from gdexp.descents import Descents
@@ -170,6 +170,7 @@ def _descend(
             sink.progress(status)
 
     descents.make(tiles, tell)
+    claims.clear(results.directory)
     if known:
         identity = known.before.manifest["identity"]
         results.manifest["taken"] = {"runs": known.taken, "identity": identity}

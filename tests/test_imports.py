@@ -85,7 +85,7 @@ LAW = {
     "extending": "base optimizers experiment plan program stream engine columns commits verify "
     "config results",
     "job": "base experiment plan engine columns store analysis metrics followup manifest "
-    "commits descents verify extending labels results sinks",
+    "commits claims descents verify extending labels results sinks",
     "worker": "plan engine store analysis commits descents verify results sinks",
     "typeset": "base",
     "zooming": "base experiment config results",
