@@ -35,7 +35,7 @@ class Commit(NamedTuple):
 
     record: dict[str, Any]  # part, first, count, sha256: what the manifest has
     tally: dict[str, Any]  # what was counted of its runs
-    by: str  # the machine that made it
+    by: str  # the process that made it
 
 
 def write(results: Results, tile: Tile, table: pa.Table, told: Mapping[str, Any]) -> Commit:

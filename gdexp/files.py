@@ -55,8 +55,6 @@ def _link(temporary: Path, path: Path) -> None:
     """Gives a file its name, unless another has it: a link fails then, where a rename replaces."""
     try:
         os.link(temporary, path)
-    except FileExistsError:
-        raise
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise

@@ -85,10 +85,7 @@ def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
     store.refuse_links(results.directory)
     if before["complete"] and commits.all_whole(results.directory, before):
         return results
-    engine = verify.engine_of(results)
-    if reasons := list(verify.differences(before, engine)):
-        raise verify.NotTheSameError(reasons)
-    engine.vouch = functools.partial(verify.vouch, before, engine)
+    engine = verify.trusted_engine(results)
     commits.sweep_up(results.directory)
     return _finish(results, engine, sinks)
 
@@ -96,8 +93,9 @@ def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
 def finish(results: Results) -> None:
     """Completes a sweep of which every tile is there, on whatever machine: none is made."""
     engine = verify.engine_of(results)
+    elsewhere = any(verify.differences(results.manifest, engine))
     commits.sweep_up(results.directory)
-    _finish(results, engine, ())
+    _finish(results, engine, (), elsewhere=elsewhere)
 
 
 def derive(results: Results) -> None:
@@ -116,14 +114,15 @@ def _finish(
     sinks: Iterable[type[Sink]],
     path_every: int | None = None,
     known: Known | None = None,
+    elsewhere: bool = False,
 ) -> Results:
-    """Does all that is not done yet."""
+    """Does all that is not done yet; `elsewhere`: where stored runs cannot be made again."""
     began = time.perf_counter()
     experiment, planned, directory = engine.experiment, engine.plan, results.directory
     told = [kind(experiment, planned, directory) for kind in sinks if kind.wanted(experiment)]
     with _closing(told, results):
         objectives = labels.prepare(experiment, planned)
-        tally, made = _descend(engine, results, told, began, known)
+        tally, made = _descend(engine, results, told, began, known, elsewhere)
         _trace(engine, results)
         if planned.count == 1:
             steps = max(tally.groups[0].longest, 1)
@@ -149,7 +148,12 @@ def _finish(
 
 
 def _descend(
-    engine: Engine, results: Results, sinks: list[Sink], began: float, known: Known | None
+    engine: Engine,
+    results: Results,
+    sinks: list[Sink],
+    began: float,
+    known: Known | None,
+    elsewhere: bool,
 ) -> tuple[Tally, int]:
     """Descends every tile that is not finished, stores it and tells the sinks how far it is.
 
@@ -159,8 +163,7 @@ def _descend(
     descents = Descents(results, engine, functools.partial(known.run, engine) if known else None)
     tiles = list(engine.plan.tiles())
     descents.find(tiles)
-    # only where they can be made again: what is told of finished tiles can be told elsewhere
-    if descents.makers and not any(verify.differences(results.manifest, engine)):
+    if not elsewhere:
         verify.canaries(results, engine, descents.makers)
 
     def tell(reasons):

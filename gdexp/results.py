@@ -157,8 +157,9 @@ class Results(Answers):
     def _made(self, name: str) -> pa.Table:
         if not self.has_labels:
             raise UsageError(NO_LABELS)
-        own = self._derived.get(name)
-        return store.read_table(self.directory, name) if own is None else own
+        if name in self._derived:
+            return self._derived[name]
+        return store.read_table(self.directory, name)
 
     @property
     def runs(self) -> pa.Table:
@@ -196,8 +197,7 @@ class Results(Answers):
     def parts(
         self, *names: str, wanted: Collection[int] | None = None
     ) -> Iterator[tuple[int, pa.Table]]:
-        """The columns `names` of each part that is here, or of those `wanted`, with its number, one
-        after the other."""
+        """Number and columns `names` of each part that is here, or of those `wanted`, in order."""
         for part in self._runs.numbers():
             if wanted is None or part in wanted:
                 yield part, self._runs.part(part, names)
@@ -215,8 +215,7 @@ class Results(Answers):
     def sample(self, most: int) -> pa.Table:
         """At most `most` runs: all, or one chosen at random from each of `most` equal stretches.
 
-        The stretches are of run numbers, so the sample covers every axis evenly; the choice is
-        always the same. Reads part by part.
+        The stretches are of run numbers, so every axis is covered evenly; always the same runs.
         """
         parts = self._runs.numbers()
         kept = self._runs.columns(parts)
@@ -236,8 +235,9 @@ class Results(Answers):
             if mine:
                 taken = self._runs.part(part).take([run - first for run in mine])
                 found |= dict(zip(mine, taken.to_pylist(), strict=True))
-        for run in (run for run in runs if run not in found):
-            raise UsageError(f"run {run} is not here: python -m gdexp resume {self.directory}")
+        if missing := [run for run in runs if run not in found]:
+            told = f"run {missing[0]} is not here: python -m gdexp resume {self.directory}"
+            raise UsageError(told)
         return [found[run] for run in runs]
 
     @property
@@ -289,12 +289,12 @@ def load(directory: str | FilePath, *, allow_code: bool = False) -> Results:
       UsageError: the folder holds no results.
     """
     directory = FilePath(directory)
-    summary = (directory / store.SUMMARY).exists()
+    has_summary = (directory / store.SUMMARY).exists()
     config, manifest = store.read_sweep(directory)
     return Results(
         directory=directory,
         config=config,
         manifest=manifest,
-        summary=store.read_json(directory, store.SUMMARY) if summary else None,
+        summary=store.read_json(directory, store.SUMMARY) if has_summary else None,
         allow_code=allow_code,
     )

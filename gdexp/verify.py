@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -55,6 +56,19 @@ def engine_of(results: Results) -> Engine:
     """An engine with the lanes that a sweep began with."""
     lanes = {i: group["lanes"] for i, group in enumerate(results.manifest["groups"])}
     return Engine(results.experiment, results.plan, lanes)
+
+
+def trusted_engine(results: Results) -> Engine:
+    """The same, for who adds to the sweep: each program is compared before it runs.
+
+    Raises:
+      NotTheSameError: its runs would have other bits here.
+    """
+    then, engine = results.manifest, engine_of(results)
+    if reasons := list(differences(then, engine)):
+        raise NotTheSameError(reasons)
+    engine.vouch = functools.partial(vouch, then, engine)
+    return engine
 
 
 def canaries(results: Results, engine: Engine, makers: Mapping[int, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 import time
 from collections.abc import Callable
@@ -43,7 +42,7 @@ def work(results: Results, index: int, shares: int, tell: Callable[[Status], Non
       NotTheSameError: runs would have other bits here, or have.
     """
     store.refuse_links(results.directory)
-    engine = _engine(results)
+    engine = verify.trusted_engine(results)
     tiles = list(results.plan.tiles())
     mine = [tile for tile in tiles if tile.part % shares == index]
     descents = Descents(results, engine)
@@ -60,15 +59,6 @@ def work(results: Results, index: int, shares: int, tell: Callable[[Status], Non
             descents.make(missing, told)
     missing = [t for t in tiles if not store.has_record(results.directory, t.part)]
     return Share(len(mine), descents.made, len(missing))
-
-
-def _engine(results: Results) -> Engine:
-    """What makes the runs, if this is where a sweep's bits can be made."""
-    then, engine = results.manifest, verify.engine_of(results)
-    if reasons := list(verify.differences(then, engine)):
-        raise verify.NotTheSameError(reasons)
-    engine.vouch = functools.partial(verify.vouch, then, engine)
-    return engine
 
 
 def _try(results: Results, engine: Engine, tiles: list[Tile]) -> None:

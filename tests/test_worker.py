@@ -37,10 +37,13 @@ def records(folder):
 
 
 def test_shares_in_any_order_make_what_one_process_makes(prepared, whole, capsys):
+    shares = {0: 2, 1: 1, 2: 1}  # tiles
+    left = 4
     for index in random.Random(0).sample(range(3), 3):
         assert work(prepared, "--shard", f"{index}/3") == 0
-    told = capsys.readouterr().out
-    assert "2 tiles of the sweep are missing" in told or "3 tiles" in told or "1 tiles" in told
+        left -= shares[index]
+        told = capsys.readouterr().out
+        assert not left or f"{left} tiles of the sweep are missing" in told
     assert f"every tile is there: python -m gdexp resume {prepared} finishes" in told
     assert __main__.main(["resume", str(prepared)]) == 0
     assert hashes(prepared) == hashes(whole)
@@ -137,6 +140,14 @@ def test_other_bits_than_are_stored_are_found_before_any_is_added(prepared, caps
         verify.canaries(found, verify.engine_of(found), {0: "the other machine"})
     assert __main__.main(["resume", str(prepared)]) == 3
     assert "other bits here than of the other machine" in capsys.readouterr().err
+
+
+def test_report_finishes_no_sweep_that_holds_other_bits(prepared, capsys):
+    assert work(prepared) == 0
+    other_bits(prepared, 2, "the other machine")
+    assert __main__.main(["report", str(prepared)]) == 3
+    assert "other bits here than of the other machine" in capsys.readouterr().err
+    assert not gdexp.load(prepared).manifest["complete"]
 
 
 def other_bits(folder, part, maker):

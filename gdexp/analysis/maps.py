@@ -177,9 +177,10 @@ def axis(group: Group, name: str, most: int | None = None) -> Axis:
 
     def made(dimension: int, values: np.ndarray | range, inner=(), place: int = 0) -> Axis:
         kept = None if most is None or len(values) <= most else thinned(len(values), most)
-        some = np.asarray(values) if kept is None else kept
-        if kept is not None and not isinstance(values, range):  # a range may be long
-            some = values[kept]
+        if isinstance(values, range):  # it may be long: the whole of it only if need be
+            some = np.arange(len(values)) if kept is None else kept
+        else:
+            some = values if kept is None else values[kept]
         return Axis(group, dimension, inner, place, some, len(values), kept)
 
     for i, one in enumerate(group.axes):

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from gdexp.analysis import statistics
-from gdexp.analysis.counts import OUTCOMES, Tiles, places
+from gdexp.analysis.counts import OUTCOMES, Tiles, places, sampled
 from gdexp.base import Outcome, UsageError
 from gdexp.experiment import TARGET_COLUMN
 from gdexp.plan import Group
-from gdexp.random import spread
 
 CONVERGED = OUTCOMES.index(Outcome.CONVERGED)
 QUANTILES = np.array([0.25, 0.5, 0.75])
@@ -58,18 +57,12 @@ def tried(
       budget: evaluations; what takes more does not succeed, and spends this.
       most: runs of a group: of more a sample, the same of groups of one shape; None: all.
     """
-    group, rows, chosen = None, [], None
-    for of, tile, table in tiles:
-        if group is None or of.index != group.index:
-            if group is not None:
-                yield _gathered(group, rows, target, budget)
-            group, rows = of, []
-            chosen = None if most is None else of.first + spread(of.count, most)
-        runs = tile.runs
-        if chosen is not None:
-            low, high = np.searchsorted(chosen, (tile.first, tile.first + tile.count))
-            runs = chosen[low:high]
-            table = table.take(runs - tile.first)
+    group, rows = None, []
+    for of, runs, table in sampled(tiles, most):
+        if group is not None and of.index != group.index:
+            yield _gathered(group, rows, target, budget)
+            rows = []
+        group = of
         rows.append((runs, table))
     if group is not None:
         yield _gathered(group, rows, target, budget)

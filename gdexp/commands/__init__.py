@@ -36,6 +36,12 @@ def refusal(error: BaseException | str) -> int:
     return 2
 
 
+def other_bits(error: BaseException) -> int:
+    """Says why runs would have other bits here than a sweep has; the exit code for it."""
+    print(f"gdexp: NOT THE SAME BITS here: {error}", file=sys.stderr)
+    return NOT_THE_SAME
+
+
 @contextlib.contextmanager
 def underway(directory: Path, command: str | None = None) -> Iterator[None]:
     """What runs here fills `directory`: whatever cuts it short, it is told how to finish it, by

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from gdexp import store
 from gdexp.base import UsageError
-from gdexp.commands import asked
+from gdexp.commands import asked, other_bits
 
 FLAGS = OPEN, WANDB = "--open", "--wandb"
 
@@ -20,13 +20,16 @@ def main(arguments: Sequence[str]) -> int:
     `--wandb` makes its W&B run again, too, and `--open` shows the report in a browser.
     """
     found, _ = asked([word for word in arguments if word not in FLAGS], (), FLAGS)
-    from gdexp import commits, job, report  # late: they bring JAX
+    from gdexp import commits, job, report, verify  # late: they bring JAX
 
     store.refuse_links(found.directory)
     if found.manifest["complete"]:
         job.derive(found)
     elif commits.all_whole(found.directory, found.manifest):
-        job.finish(found)  # its tiles were made by `work`
+        try:
+            job.finish(found)  # its tiles were made by `work`
+        except verify.NotTheSameError as error:
+            return other_bits(error)
     else:
         folder = shlex.quote(store.typed(found.directory))
         raise UsageError(f"this sweep is not finished: python -m gdexp resume {folder}")

@@ -6,13 +6,12 @@ takes from DIR what is there.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gdexp.base import UsageError, discover
-from gdexp.commands import NOT_THE_SAME, asked, new_directory, underway
+from gdexp.commands import asked, new_directory, other_bits, underway
 from gdexp.config import saved
 from gdexp.config.values import plain
 
@@ -35,8 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         _extend(found, words) if words else _resume(found)
     except verify.NotTheSameError as error:
-        print(f"gdexp: NOT THE SAME BITS here: {error}", file=sys.stderr)
-        return NOT_THE_SAME
+        return other_bits(error)
     return 0
 
 

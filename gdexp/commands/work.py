@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 
 from gdexp import store
 from gdexp.base import UsageError
-from gdexp.commands import NOT_THE_SAME, asked, option, underway
+from gdexp.commands import asked, option, other_bits, underway
 
 SHARD = "--shard"
 
@@ -32,8 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         with underway(found.directory, again):
             share = worker.work(found, index, shares, terminal.progress)
     except verify.NotTheSameError as error:
-        print(f"gdexp: NOT THE SAME BITS here: {error}", file=sys.stderr)
-        return NOT_THE_SAME
+        return other_bits(error)
     finally:
         terminal.stop()
     print(f"{share.made:,} runs made, of a share of {share.tiles:,} tiles")

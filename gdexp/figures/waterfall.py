@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from gdexp.analysis import counts
 from gdexp.base import UsageError
 from gdexp.drawing import Axis, Drawing, Line, Mark, finite, series
 from gdexp.figures import MOST_RUNS, one_objective, sampled
-from gdexp.random import spread, thinned
+from gdexp.random import thinned
 
 if TYPE_CHECKING:
     from gdexp.answers import Answers
@@ -68,10 +69,7 @@ def _sorted(results: Answers, group, sign: float) -> tuple[np.ndarray, int]:
     """The values at which runs of a group that did not diverge ended, best first, and how many
     runs these are of: all, or a sample."""
     found, runs = [], 0
-    chosen = spread(group.count, MOST_RUNS) + group.first
-    for _, tile, table in results.tiles("f", "outcome", group=group):
-        low, high = np.searchsorted(chosen, (tile.first, tile.first + tile.count))
-        table = table.take(chosen[low:high] - tile.first)
+    for _, _, table in counts.sampled(results.tiles("f", "outcome", group=group), MOST_RUNS):
         kept = np.asarray(table["outcome"].combine_chunks().cast("string")) != "diverged"
         values = finite(table["f"])
         runs += len(values)
