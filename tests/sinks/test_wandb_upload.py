@@ -138,17 +138,24 @@ print(run.where)
         assert server.summary["answer"] == 42
 
 
+def uploads(folder):
+    """The processes that upload from below a folder."""
+    for stat in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            ours = (stat.parent / "cwd").readlink().is_relative_to(folder)
+            if ours and b"_wandb/uploading.py" in stat.read_bytes():
+                yield int(stat.parent.name)
+
+
 @contextlib.contextmanager
 def ending_uploads(folder):
     """Ends what still tries to upload from below a folder: no test leaves a process behind."""
     try:
         yield
     finally:
-        for stat in Path("/proc").glob("[0-9]*/cmdline"):
+        for process in uploads(folder):
             with contextlib.suppress(OSError):
-                ours = (stat.parent / "cwd").readlink().is_relative_to(folder)
-                if ours and b"_wandb/uploading.py" in stat.read_bytes():
-                    os.killpg(int(stat.parent.name), signal.SIGKILL)
+                os.killpg(process, signal.SIGKILL)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
@@ -163,6 +170,9 @@ def test_a_server_that_does_not_work_costs_one_line(behaviour, tmp_path):
         while not server.asked and time.monotonic() < until:  # it may be later than the sweep
             time.sleep(0.1)
         assert server.asked, "it was tried"
+        if behaviour == "hang":  # the others may have given up
+            [process] = uploads(tmp_path)
+            assert os.sched_getscheduler(process) == os.SCHED_IDLE, "a sweep goes before it"
     found = gdexp.load(tmp_path / "s")
     assert found.manifest["complete"] and found.runs.num_rows == 32
     assert (tmp_path / "s" / "report.html").exists()
