@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from gdexp import columns, environment, paths, store
 from gdexp.base import UsageError
-from gdexp.engine import Engine
+from gdexp.engine import Engine, settings
 from gdexp.plan import Tile
 from gdexp.program import Program
 from gdexp.results import Results
@@ -111,7 +111,8 @@ def canary(engine: Engine, program: Program) -> dict[str, Any]:
     group = program.group
     count = min(group.count, program.lanes, CANARIES)
     runs, sign = np.arange(group.first, group.first + count), engine.experiment.sign
-    states = paths.states_of(program, engine.device, sign, runs, [CANARY_STEPS])
+    with settings(engine.experiment):
+        states = paths.states_of(program, engine.device, sign, runs, [CANARY_STEPS])
     found = hashlib.sha256()
     for column in states:
         found.update(np.ascontiguousarray(column))

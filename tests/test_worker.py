@@ -51,6 +51,14 @@ def test_shares_in_any_order_make_what_one_process_makes(prepared, whole, capsys
     assert "all made before" in capsys.readouterr().out
 
 
+def test_float64_is_prepared_and_made_as_well(tmp_path):
+    asked = api.experiment("parabola", grid={"learning_rate": [0.1, 1.5]}, dtype="float64")
+    job.run(dataclasses.replace(asked, prepare=True), tmp_path / "sweep")
+    assert work(tmp_path / "sweep") == 0
+    made = store.read_part(tmp_path / "sweep", store.RUNS, 0)
+    assert columns.digest(made) == job.run(asked, None).manifest["tiles"][0]["sha256"]
+
+
 def test_a_share_is_its_tiles_alone(prepared):
     assert work(prepared, "--shard=1/4") == 0
     assert records(prepared) == ["part-000001.json"]
