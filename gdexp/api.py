@@ -10,8 +10,8 @@ import numpy as np
 
 from gdexp import engine, extending, function, job, plan, store, zooming
 from gdexp.base import Path, UsageError
-from gdexp.config import check, tree
-from gdexp.experiment import SINGLES, Experiment
+from gdexp.config import catalogue, check, tree
+from gdexp.experiment import Experiment
 from gdexp.results import Results
 
 
@@ -31,8 +31,8 @@ def sweep(
       optimizer: a card's name, several names, or {name: {key: value}}.
       grid: KEY -> values, the axes of the sweep: {"learning_rate": np.geomspace(1e-3, 1, 64)}.
       start: points [N, D], or a sampler: "own", {"uniform": 100}, {"grid": {"num": 16}}.
-      **keys: `schedule` and `gradient`, each a card's name or {name: {key: value}}; and config
-        keys, `_` for `.`: stop_max_steps=2000, dtype="float64", seed=1, replicates=3.
+      **keys: `schedule`, `gradient` and `executor`, each a card's name or {name: {key: value}}; and
+        config keys, `_` for `.`: stop_max_steps=2000, dtype="float64", seed=1, replicates=3.
 
     Returns:
       The results object that `gdexp.load` gives for a sweep that was written to files.
@@ -135,7 +135,8 @@ def experiment(
     **keys: Any,
 ) -> Experiment:
     """The checked experiment that `sweep` runs, asked for in the same words."""
-    chosen = {group: tree.single(group, keys.pop(group)) for group in SINGLES if group in keys}
+    named = [group for group in catalogue.SINGLE if group in keys]
+    chosen = {group: tree.single(group, keys.pop(group)) for group in named}
     asked = tree.from_keys(keys) | chosen
     asked["grid"] = {} if grid is None else grid
     asked["start"] = _start(start)

@@ -27,6 +27,10 @@ class OutOfMemoryError(Exception):
     """A device's memory did not suffice, though it was expected to; the numbers, and what helps."""
 
 
+class ExecutorError(Exception):
+    """Nobody makes tiles, or whoever makes them is lost again and again; the message says why."""
+
+
 def nearest(word: str, choices: Iterable[str]) -> str:
     """Returns `: did you mean X?` for the choice spelled most like `word`, or an empty text.
 

@@ -38,7 +38,9 @@ class Commit(NamedTuple):
     by: str  # the process that made it
 
 
-def write(results: Results, tile: Tile, table: pa.Table, told: Mapping[str, Any]) -> Commit:
+def write(
+    results: Results, tile: Tile, table: pa.Table, told: Mapping[str, Any], by: str | None = None
+) -> Commit:
     """Stores a finished tile, unless it is stored; it is on the disk when this returns.
 
     However many processes make a tile, one copy of it counts: the first whose record is there.
@@ -48,6 +50,7 @@ def write(results: Results, tile: Tile, table: pa.Table, told: Mapping[str, Any]
       tile: which it is.
       table: its rows.
       told: what was counted of its runs.
+      by: the process that made it; None: this one.
 
     Returns:
       What counts: this copy, or another with the same bits.
@@ -63,7 +66,7 @@ def write(results: Results, tile: Tile, table: pa.Table, told: Mapping[str, Any]
             "sha256": columns.digest(table),
         },
         tally=dict(told),
-        by=environment.place(),
+        by=by or environment.place(),
     )
     if results.directory is None:
         results.add_runs(tile.part, table)

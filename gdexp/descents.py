@@ -101,7 +101,8 @@ class Descents:
         own = self.tally.blank(tile.group)
         own.add(tile.runs, ends)
         table = columns.run_table(self.engine.experiment, self.engine.plan, tile, ends)
-        self._count(tile, commits.write(self.results, tile, table, own.to_plain()), own)
+        commit = commits.write(self.results, tile, table, own.to_plain(), harvest.by)
+        self._count(tile, commit, own)
         claims.leave(self.results.directory, tile.part)
         self.made += tile.count
 

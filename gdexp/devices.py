@@ -26,15 +26,24 @@ def find(kind: str) -> list[jax.Device]:
         ) from None
 
 
-def workers(devices: Sequence[jax.Device]) -> list[jax.Device]:
+def workers(devices: Sequence[jax.Device], cores: int | None = None) -> list[jax.Device]:
     """A device for each thread: all of them, and on CPU each as often as fills the cores.
 
     Two threads share one CPU device without loss, and its program is compiled once.
+
+    Args:
+      devices: all of a kind.
+      cores: how many may be used; None: all that this process may use.
     """
     if devices[0].platform != "cpu":
         return list(devices)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return list(devices) * max(1, (cores or 1) // len(devices))
+    return list(devices) * max(1, (cores or _cores()) // len(devices))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def sharing(devices: Sequence[jax.Device]) -> int:

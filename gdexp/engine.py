@@ -57,6 +57,7 @@ class Engine:
         self.devices = devices.find(experiment.device)
         self.programs: dict[int, Program] = {}
         self.vouch: Callable[[Program], None] = lambda program: None  # raises if it is not to run
+        self.threads: int | None = None  # on CPU, in which the lanes run; None: one for each core
         self._compiling = threading.Lock()
 
     @property
@@ -94,7 +95,7 @@ class Engine:
         """
         return stream.run(
             tiles,
-            devices.workers(self.devices),
+            devices.workers(self.devices, self.threads),
             self.program,
             self.experiment.sign,
             lambda: settings(self.experiment),

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gdexp.base import Objective
+from gdexp.executor import Executor
 from gdexp.random import exp
 from gdexp.starts import Start
 
@@ -118,9 +119,10 @@ class Experiment:
     store: Store
     wandb: Wandb
     report: bool
+    executor: Executor
     prepare: bool
     sweep: str | None  # the name of the +sweep= delta
-    config: Mapping[str, Any]  # the resolved tree, plain, as config.yaml holds it
+    config: Mapping[str, Any]  # the resolved tree without `executor`, as config.yaml holds it
 
     @property
     def singles(self) -> dict[str, Card]:

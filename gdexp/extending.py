@@ -11,7 +11,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from gdexp.plan import Group, Plan, Tile
 from gdexp.results import Results
 from gdexp.stream import Harvest
 
+Make = Callable[[Iterable[Tile], Callable[[Tile], np.ndarray]], Iterator[Harvest]]
 PARTS = 8  # of the other sweep, at most, in memory together
 
 
@@ -59,7 +60,7 @@ def experiment(results: Results, changes: Mapping[str, Any]) -> Experiment:
             f"grid.{min(gone)} has no values left: give it those that it had, and more"
         )
     kept = {k: v for k, v in before.grid.items() if f"grid.{k}" not in changes}  # bit by bit
-    return dataclasses.replace(asked, grid={**asked.grid, **kept})
+    return dataclasses.replace(asked, grid={**asked.grid, **kept}, executor=before.executor)
 
 
 class Some(NamedTuple):
@@ -95,8 +96,9 @@ class Known:
         self._table = functools.lru_cache(PARTS)(self._read)
         self._some = functools.lru_cache(PARTS)(self._find)
 
-    def run(self, engine: Engine, tiles: Iterable[Tile]) -> Iterator[Harvest]:
-        """What `engine.run` brings of whole tiles, where only what is missing is descended."""
+    def run(self, make: Make, tiles: Iterable[Tile]) -> Iterator[Harvest]:
+        """What `make`, such as `engine.run`, brings of whole tiles, where only what is missing is
+        descended."""
         whole: list[Tile] = []
 
         def lacking() -> Iterator[Tile]:
@@ -107,10 +109,10 @@ class Known:
                     yield tile
 
         news = np.zeros(len(Reason), int)
-        for harvest in engine.run(lacking(), lambda tile: tile.runs[~self._some(tile).known]):
+        for harvest in make(lacking(), lambda tile: tile.runs[~self._some(tile).known]):
             ends = None if harvest.ends is None else self._filled(harvest.tile, harvest.ends)
             news = harvest.reasons
-            yield Harvest(news + self._reasons, harvest.tile, ends)
+            yield harvest._replace(reasons=news + self._reasons, ends=ends)
         for tile in whole:
             ends = self._filled(tile, None)
             yield Harvest(news + self._reasons, tile, ends)

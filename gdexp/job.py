@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import time
@@ -17,6 +18,7 @@ from gdexp.analysis.tally import Tally, outcome_counts
 from gdexp.base import Path
 from gdexp.descents import Descents
 from gdexp.engine import Engine
+from gdexp.executor import Executor
 from gdexp.experiment import Experiment
 from gdexp.extending import Known
 from gdexp.followup import curves
@@ -66,7 +68,9 @@ def run(
     return results if experiment.prepare else _finish(results, engine, sinks, path_every, known)
 
 
-def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
+def resume(
+    results: Results, sinks: Iterable[type[Sink]] = (), executor: Executor | None = None
+) -> Results:
     """Finishes a sweep that was cut short, as if nothing had been.
 
     What is finished is kept, once its files are found whole and some of its runs come out the same
@@ -76,6 +80,7 @@ def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
     Args:
       results: of the sweep, in its folder.
       sinks: kinds of sink to tell.
+      executor: where what is missing is made; None: here.
 
     Raises:
       UsageError: the config is not the one that the sweep began with.
@@ -86,6 +91,8 @@ def resume(results: Results, sinks: Iterable[type[Sink]] = ()) -> Results:
     if before["complete"] and commits.all_whole(results.directory, before):
         return results
     engine = verify.trusted_engine(results)
+    if executor:
+        engine.experiment = dataclasses.replace(engine.experiment, executor=executor)
     commits.sweep_up(results.directory)
     return _finish(results, engine, sinks)
 
@@ -160,7 +167,8 @@ def _descend(
     Returns what was counted of all runs, and how many were made.
     """
     results.manifest["tiles"] = []
-    descents = Descents(results, engine, functools.partial(known.run, engine) if known else None)
+    make = functools.partial(engine.experiment.executor.run, results, engine)
+    descents = Descents(results, engine, functools.partial(known.run, make) if known else make)
     tiles = list(engine.plan.tiles())
     descents.find(tiles)
     if not elsewhere:

@@ -37,6 +37,7 @@ class Harvest(NamedTuple):
     reasons: np.ndarray  # [R] how many runs have ended by each reason so far
     tile: Tile | None
     ends: Ends | None  # of the tile's runs that were made: numpy, [M, ...]
+    by: str | None = None  # the process that made it; None: this one
 
 
 class Block(NamedTuple):

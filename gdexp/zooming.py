@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,8 @@ def experiment(results: Results, window: Window, num: int | None = None) -> Expe
             config["grid"][key] = _values(before.grid[key], window[key], num)
     if set(starts) & set(window):
         config["start"] = config["start"] | _box(before, starts, window, num)
-    return check.experiment(config, tree.defaults(), before.objectives)
+    asked = check.experiment(config, tree.defaults(), before.objectives)
+    return dataclasses.replace(asked, executor=before.executor)
 
 
 def _start_axes(before: Experiment, window: Window) -> dict[str, np.ndarray]:

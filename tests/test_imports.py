@@ -29,9 +29,10 @@ LAW = {
     "objectives": "base learning data",
     "optimizers": "base",
     "starts": "base random",
+    "executor": "",
     "formula": "base",
     "function": "base formula",
-    "experiment": "base random starts",
+    "experiment": "base random starts executor",
     "plan": "base random starts experiment",
     "progress": "",
     "descent": "base progress batches",
@@ -61,7 +62,7 @@ LAW = {
     "lanczos": "",
     "curvature": "base cache lanczos",
     "measures": "base cache",
-    "config": "base environment schedules gradients starts function experiment frames",
+    "config": "base environment schedules gradients starts executor function experiment frames",
     "followup": "base random experiment plan starts paths engine curvature analysis",
     "shelf": "base store",
     "drawing": "base",
@@ -76,6 +77,7 @@ LAW = {
     "verify": "base environment plan program stream paths engine columns store results",
     "manifest": "environment function experiment plan program engine verify",
     "commits": "environment plan columns store results verify",
+    "executors": "base environment executor experiment plan stream engine results verify manifest",
     "claims": "environment plan files store",
     "descents": "plan memory stream engine columns analysis results commits claims",
     "labels": "base experiment plan columns analysis curvature measures results",
@@ -84,15 +86,16 @@ LAW = {
     "metrics": "base experiment plan problems analysis curvature measures",
     "extending": "base optimizers experiment plan program stream engine columns commits verify "
     "config results",
-    "job": "base experiment plan engine columns store analysis metrics followup manifest "
+    "job": "base executor experiment plan engine columns store analysis metrics followup manifest "
     "commits claims descents verify extending labels results sinks",
     "worker": "plan engine store analysis commits descents verify results sinks",
     "typeset": "base",
     "zooming": "base experiment config results",
     "api": "base function experiment plan engine store config results job zooming extending",
     "slopes": "base",
-    "commands": "base interrupts formula experiment plan engine store results sinks config job "
-    "typeset zooming extending worker verify commits slopes drawing rendering figures report",
+    "commands": "base interrupts formula executor experiment plan engine store results sinks "
+    "config job typeset zooming extending worker verify commits slopes drawing rendering figures "
+    "report",
     "__main__": "base interrupts config commands",
 }
 
@@ -102,6 +105,7 @@ OUTSIDE = {
     "omegaconf": "config commands.run __main__",
     "wandb": "sinks._wandb",
     "rich": "sinks.terminal commands",
+    "ray": "executors._ray",
     "plotly": "rendering.in_plotly",
     **dict.fromkeys(["matplotlib", "PIL"], "rendering.in_matplotlib"),
     "jax": "batches learning objectives optimizers schedules gradients formula function progress "

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gdexp import interrupts
-from gdexp.base import OutOfMemoryError, UsageError, nearest
+from gdexp.base import ExecutorError, OutOfMemoryError, UsageError, nearest
 
 if TYPE_CHECKING:
     from gdexp.results import Results
@@ -43,22 +43,25 @@ def other_bits(error: BaseException) -> int:
 
 
 @contextlib.contextmanager
-def underway(directory: Path, command: str | None = None) -> Iterator[None]:
+def underway(directory: Path, command: str | None = None, where: str = "") -> Iterator[None]:
     """What runs here fills `directory`: whatever cuts it short, it is told how to finish it, by
-    `command` or else by `resume`.
+    `command` or else by `resume`, with the words `where`.
 
     A disk that is full or not to be written, and memory that does not suffice, end the process with
     exit code 1 and one message.
     """
     from gdexp import store  # late: `list` needs none of it
 
-    resume = f"python -m gdexp {command or f'resume {shlex.quote(store.typed(directory))}'}"
+    command = command or f"resume {shlex.quote(store.typed(directory))} {where}".rstrip()
+    resume = f"python -m gdexp {command}"
     with interrupts.resumable(resume):
         try:
             yield
             return
         except OutOfMemoryError as error:
             told, cure = str(error), "close other programs"
+        except ExecutorError as error:
+            told, cure = str(error), "see to the cluster"
         except OSError as error:
             if error.errno not in CURES:
                 raise

@@ -11,9 +11,9 @@ from typing import Any
 
 from hydra.experimental.callback import Callback
 
-from gdexp import engine, job, plan, sinks, store
+from gdexp import engine, job, plan, sinks, store, verify
 from gdexp.base import UsageError, discover
-from gdexp.commands import refusal, underway
+from gdexp.commands import other_bits, refusal, underway
 from gdexp.config import catalogue, check, tree, words
 from gdexp.experiment import Experiment
 from gdexp.extending import Known
@@ -149,8 +149,11 @@ def run(experiment: Experiment, directory: Path, known: Known | None = None) -> 
     """
     store.claim(directory)  # jobs of -m may have been given one folder
     kinds = discover("gdexp.sinks", sinks.Sink).values()
-    with underway(directory):
-        job.run(experiment, directory, kinds, known=known)
+    try:
+        with underway(directory, where=experiment.executor.words):
+            job.run(experiment, directory, kinds, known=known)
+    except verify.NotTheSameError as error:
+        raise SystemExit(other_bits(error)) from None
     if experiment.prepare:
         print(f"prepared, not run: {directory}")
 

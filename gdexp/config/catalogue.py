@@ -13,7 +13,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
-from gdexp import base, gradients, schedules, starts
+from gdexp import base, executor, gradients, schedules, starts
 from gdexp.config import plugins
 from gdexp.experiment import SINGLES
 
@@ -22,6 +22,7 @@ SINGLE: Mapping[str, type] = {
     "schedule": schedules.Schedule,
     "gradient": gradients.Gradient,
     "start": starts.Start,
+    "executor": executor.Executor,
 }
 NUMBERED = ("objective", "optimizer", *SINGLES)  # groups whose cards hold numbers
 

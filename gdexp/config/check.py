@@ -11,6 +11,7 @@ import numpy as np
 from gdexp.base import Objective, UsageError, nearest, numbers_of
 from gdexp.config import axes, cards, catalogue
 from gdexp.config.values import axis, draw, flag, number, shown, whole
+from gdexp.executor import Executor
 from gdexp.experiment import SINGLES, Card, Experiment, Stop, Store, Trace, Wandb, run_columns
 from gdexp.starts import Start
 
@@ -39,6 +40,7 @@ def experiment(
     Raises:
       UsageError: the first thing that is wrong, and what to type instead.
     """
+    tree = {"executor": defaults["executor"], **tree}  # saved configs have none
     _known_keys(tree, defaults)
     objectives = objectives or cards.objectives(tree)
     cards.check_names(objectives)
@@ -72,9 +74,10 @@ def experiment(
         store=_store(tree["store"], run_columns([*grid, *draws], stop)),
         wandb=_wandb(tree["wandb"]),
         report=flag("report", tree["report"]),
+        executor=executor(tree["executor"]),
         prepare=flag("run.prepare", tree["run"]["prepare"]),
         sweep=tree.get("sweep"),
-        config=_plain(tree),
+        config=_plain({key: node for key, node in tree.items() if key != "executor"}),
     )
     if checked.dtype == "float32":
         _fits_float32(checked)
@@ -147,6 +150,15 @@ def _start(node: Mapping[str, Any], objectives: Mapping[str, Objective]) -> Star
     for objective in objectives.values():
         sampler.check(objective.space())
     return sampler
+
+
+def executor(node: Mapping[str, Any]) -> Executor:
+    """Where a sweep runs, by the card of one; UsageError if it is not there, or wrong."""
+    name = node.get("name")
+    card = cards.card("executor", name, node)
+    made = catalogue.kinds("executor")[name](**card)
+    made.check()
+    return made
 
 
 def _stop(node: Mapping[str, Any]) -> Stop:

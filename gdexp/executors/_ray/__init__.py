@@ -1,0 +1,1 @@
+"""Tiles as tasks of Ray: `cluster` hands them out, `worker` makes them."""

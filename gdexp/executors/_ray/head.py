@@ -1,0 +1,107 @@
+"""Begins a Ray cluster of this machine alone, in a process of its own, and ends it.
+
+Ray forks to begin its processes, which is not safe where JAX has begun its threads. Run as a script
+it is that process: it tells the cluster's address, and ends with its standard input, so with who
+began it, whatever ends that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from types import TracebackType
+
+from gdexp.base import ExecutorError, UsageError
+
+END_SECONDS = 10.0  # for Ray to end by itself
+# What Ray reads when it is imported, once. A cluster runs any code that it is sent: nobody reaches
+# this one from another machine, as on Windows and macOS, and nobody without the token, which Ray
+# would keep in the home directory
+PRIVATE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_AUTH_TOKEN": secrets.token_hex(32),
+}
+
+
+@contextlib.contextmanager
+def cluster(address: str | None) -> Iterator[Callable[[], str] | None]:
+    """The cluster to use; to be called before Ray is imported.
+
+    Args:
+      address: of it; None: RAY_ADDRESS, if it is set. One for `local` is begun, and ended with the
+        block.
+
+    Yields:
+      What waits for it and returns its address; None if this process is connected to one.
+
+    Raises:
+      UsageError: Ray was imported before, too early to begin one.
+    """
+    imported = sys.modules.get("ray")
+    if imported and imported.is_initialized():
+        yield None
+    elif (address := address or os.environ.get("RAY_ADDRESS", "local")) != "local":
+        yield lambda: address
+    else:
+        if imported and PRIVATE.items() - os.environ.items():
+            raise UsageError("Ray is imported already: call ray.init() first, its cluster is used")
+        os.environ.update(PRIVATE)
+        with Head() as begun:
+            yield begun.address
+
+
+class Head:
+    """A cluster that is begun at once, and ends with the `with`."""
+
+    def __init__(self):
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", __file__],  # nothing is imported from beside it
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for the sweep
+            text=True,
+        )
+
+    def address(self) -> str:
+        """Where it is; waits until it is there. ExecutorError if it could not be begun."""
+        told = self._process.stdout.readline().strip()
+        if not told:
+            raise ExecutorError("Ray could not be begun on this machine")
+        return told
+
+    def __enter__(self) -> Head:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.stdin.close()  # from here on it ends by itself
+        if error is None:
+            self._process.wait(END_SECONDS)
+        self._process.returncode = self._process.poll() or 0  # else Python complains
+        self._process.stdout.close()
+
+
+def main() -> None:
+    """Begins a cluster, tells where it is, and ends it when standard input does."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is sent to anybody
+    import ray
+
+    told, sys.stdout = sys.stdout, sys.stderr
+    ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="error")
+    with contextlib.suppress(BrokenPipeError):  # who began it may be gone
+        print(ray.get_runtime_context().gcs_address, file=told, flush=True)
+    sys.stdin.read()
+    ray.shutdown()
+
+
+if __name__ == "__main__":
+    main()

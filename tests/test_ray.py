@@ -1,0 +1,313 @@
+"""The same sweep on the machines of a Ray cluster: the same bits, and each tile once."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ray_cluster
+
+import gdexp
+from gdexp import api, base, manifest, verify
+from gdexp.config import check, tree
+
+ROOT = Path(__file__).parents[1]
+WORDS = (
+    *("objective=rosenbrock", "grid.learning_rate=log:1e-5:1e-3:64", "start=uniform"),
+    *("start.num=8192", "stop.max_steps=10000", "stop.grad_tol=0"),
+    *("report=false", "wandb.mode=disabled"),
+)  # several seconds of tiles for each of two machines
+
+
+@contextlib.contextmanager
+def descending(*words, cwd, env=None):
+    """`python -m gdexp` as a process of its own."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "gdexp", *words],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | (env or {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+
+
+def finished(*words, cwd, env=None):
+    """What it says; it must end well."""
+    with descending(*words, cwd=cwd, env=env) as process:
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    return out + err
+
+
+def on(cluster):
+    return "executor=ray", f"executor.address={cluster.address}"
+
+
+def hashes(folder):
+    tiles = gdexp.load(folder).manifest["tiles"]
+    assert [tile["part"] for tile in tiles] == list(range(len(tiles)))
+    return [tile["sha256"] for tile in tiles]
+
+
+def makers(folder):
+    """Who made the tiles, one for each."""
+    records = sorted((folder / ".tiles").glob("*.json"))
+    return [json.loads(path.read_text())["tile"]["by"] for path in records]
+
+
+def stored(folder, count):
+    """Waits until so many tiles are stored."""
+    until = time.monotonic() + 120
+    while len(list((folder / ".tiles").glob("*.json"))) < count:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+def processes(word):
+    """The command lines of all processes that hold a word."""
+    lines = [path.read_bytes() for path in readable("/proc")]
+    return [line.replace(b"\0", b" ").decode() for line in lines if word.encode() in line]
+
+
+def readable(root):
+    for path in Path(root).glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            path.read_bytes()
+            yield path
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The folder of the sweep of WORDS, made by one process."""
+    folder = tmp_path_factory.mktemp("alone")
+    finished(*WORDS, "hydra.run.dir=s", cwd=folder)
+    return folder / "s"
+
+
+def test_one_word_runs_a_sweep_on_ray_with_the_same_bits(tmp_path):
+    """The workers of a cluster that is begun for it, of which nothing is left afterwards."""
+    words = ("+sweep=smoke", "wandb.mode=disabled", "report=false")
+    finished(*words, "hydra.run.dir=here", cwd=tmp_path)
+    told = finished(*words, "hydra.run.dir=there", "executor=ray", cwd=tmp_path)
+    assert "256 runs in" in told and "RuntimeWarning" not in told
+    here, there = (gdexp.load(tmp_path / name) for name in ("here", "there"))
+    assert here.manifest["identity"] == there.manifest["identity"]
+    assert there.config == here.config, "where a sweep runs is no part of what it is"
+    assert here.runs.equals(there.runs) and here.labels.equals(there.labels)
+    assert set(makers(tmp_path / "here")).isdisjoint(makers(tmp_path / "there"))
+
+
+@pytest.mark.parametrize(
+    ("node", "told"),
+    [
+        ({"ray": {"address": "ray://host:1"}}, "executor.address=auto"),
+        ({"ray": {"address": "127.0.0.1:1"}}, "nobody answers there"),
+        ({"ray": {"cpus": 0}}, "executor.cpus"),
+        ({"rey": {}}, "did you mean ray?"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_anything_is_written(node, told):
+    with pytest.raises(base.UsageError, match=told):
+        check.executor(tree.single("executor", node))
+
+
+def test_without_ray_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(base.UsageError, match=r"pip install 'gdexp\[ray\]'"):
+        check.executor(tree.single("executor", "ray"))
+
+
+def test_the_words_of_an_executor_select_it():
+    asked = check.executor(tree.single("executor", {"ray": {"cpus": 4}}))
+    assert asked.words == "executor=ray executor.cpus=4"
+    assert check.executor(tree.single("executor", "local")).words == ""
+
+
+@pytest.fixture
+def setup():
+    """What a worker is told of a sweep of two runs."""
+    pytest.importorskip("ray")
+    from gdexp.executors._ray import worker
+
+    found = api.sweep("parabola", grid={"learning_rate": [0.1, 1.5]})
+    engine = verify.engine_of(found)
+    manifest.prepare(found.manifest, engine)
+    return worker.Setup("a", found.experiment, found.manifest, 1)
+
+
+def test_a_worker_makes_the_runs_that_are_wanted(setup):
+    from gdexp.executors._ray import worker
+    from gdexp.plan import make
+
+    [tile] = make(setup.experiment).tiles()
+    *_, last = worker.make(setup, [tile], None)
+    assert last.tile == tile and len(last.ends.f) == 2
+    *_, some = worker.make(setup, [tile], [np.array([1])])
+    assert [part.tolist() for part in some.ends] == [part[1:].tolist() for part in last.ends]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"xla_flags": "--xla_cpu_enable_fast_math=true"}, "XLA_FLAGS"),
+        ({"programs": "canary"}, "have other bits here"),
+        ({"programs": "sha256"}, "another program"),
+    ],
+)
+def test_a_worker_that_comes_to_other_bits_makes_nothing(setup, change, told, monkeypatch):
+    from gdexp.executors._ray import worker
+    from gdexp.plan import make
+
+    then = dict(setup.manifest)
+    if "programs" in change:
+        [program] = then["programs"]
+        wrong = {"canary": {**program["canary"], "sha256": "0"}, "sha256": "0"}
+        then["programs"] = [program | {change["programs"]: wrong[change["programs"]]}]
+    else:
+        then |= change
+    monkeypatch.setattr(worker, "_node", lambda: "7")
+    tiles = list(make(setup.experiment).tiles())
+    [refusal] = worker.make(setup._replace(key=told, manifest=then), tiles, None)
+    assert refusal.node == "7" and told in refusal.reasons[0]
+
+
+@pytest.mark.slow
+def test_a_lost_machine_costs_the_tiles_in_flight_alone(alone, tmp_path):
+    with (
+        ray_cluster.running() as cluster,
+        descending(
+            *(*WORDS, "hydra.run.dir=s", *on(cluster)), cwd=tmp_path, env=cluster.environment
+        ) as process,
+    ):
+        stored(tmp_path / "s", 1)
+        cluster.kill_one()
+        _, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    assert hashes(tmp_path / "s") == hashes(alone)
+    assert gdexp.load(tmp_path / "s").runs.equals(gdexp.load(alone).runs)
+
+
+@pytest.mark.slow
+def test_two_machines_share_the_tiles(alone, tmp_path):
+    with ray_cluster.running() as cluster:
+        words = (*WORDS, "hydra.run.dir=s", *on(cluster))
+        finished(*words, cwd=tmp_path, env=cluster.environment)
+    assert hashes(tmp_path / "s") == hashes(alone)
+    assert len(set(makers(tmp_path / "s"))) == 2
+
+
+@pytest.mark.slow
+def test_a_machine_with_other_bits_is_named_and_the_others_go_on(alone, tmp_path):
+    with ray_cluster.running({"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}) as cluster:
+        words = (*WORDS, "hydra.run.dir=s", *on(cluster))
+        told = finished(*words, cwd=tmp_path, env=cluster.environment)
+    assert hashes(tmp_path / "s") == hashes(alone)
+    [maker] = set(makers(tmp_path / "s"))
+    [refused] = gdexp.load(tmp_path / "s").manifest["refused"]
+    assert refused["by"] != maker
+    assert refused["reasons"] == ["XLA_FLAGS none → --xla_cpu_enable_fast_math=true"]
+    assert f"{refused['by']} makes no tiles" in told
+
+
+@pytest.mark.slow
+def test_when_every_machine_has_other_bits_the_sweep_ends_and_can_go_on(tmp_path):
+    flags = {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}
+    with ray_cluster.running(flags, both=True) as cluster:
+        words = (*WORDS, "hydra.run.dir=s", *on(cluster))
+        with descending(*words, cwd=tmp_path, env=cluster.environment) as process:
+            _, err = process.communicate(timeout=240)
+    assert process.returncode == 3, err
+    assert "NOT THE SAME BITS" in err and "XLA_FLAGS" in err
+    told = finished("work", "s", "--shard", "0/8", cwd=tmp_path)
+    assert "7 tiles of the sweep are missing" in told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_interrupted_it_leaves_no_process_and_goes_on_elsewhere(number, alone, tmp_path):
+    with descending(*WORDS, "hydra.run.dir=s", "executor=ray", cwd=tmp_path) as process:
+        stored(tmp_path / "s", 1)
+        began = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    assert time.monotonic() - began < 10
+    if number != signal.SIGKILL:
+        assert process.returncode == 128 + number
+        assert "python -m gdexp resume s executor=ray" in err
+    until = time.monotonic() + 30
+    while left := processes("executors/_ray/head.py"):
+        assert time.monotonic() < until, left
+        time.sleep(0.1)
+    where = ["executor=ray"] if number == signal.SIGINT else []
+    finished("resume", "s", *where, cwd=tmp_path)
+    assert hashes(tmp_path / "s") == hashes(alone)
+
+
+@pytest.mark.slow
+def test_a_function_that_kills_its_process_ends_the_sweep_with_a_message(tmp_path):
+    text = """
+import os, gdexp
+here = os.getpid()
+def f(x):
+    if os.getpid() != here:
+        os._exit(1)
+    return (x**2).sum()
+try:
+    gdexp.sweep(f, start=[[1.0, 2.0]], executor={"ray": {"cpus": 1}})
+except gdexp.base.ExecutorError as error:
+    print("told:", error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert "told: 8 workers were lost in a row" in done.stdout, done.stderr
+
+
+@pytest.mark.slow
+def test_functions_data_and_larger_sweeps_run_there_as_here(tmp_path):
+    text = """
+import gdexp, numpy as np
+def f(x, y):
+    return (x - 1) ** 2 + 3 * y**2
+many = {"executor": {"ray": {"cpus": 1}}}
+grid = {"learning_rate": [0.01, 0.1]}
+for asked in (
+    dict(objective=f, start={"uniform": 50}),
+    dict(objective=["paraboloid", "rosenbrock"], optimizer=["sgd", "adam"], start={"sobol": 20}),
+    dict(objective="x**4 - x", start=[[3.0]], dtype="float64"),
+    dict(objective="linear_regression", stop_max_steps=50),
+    dict(objective="paraboloid", optimizer="noisy_sgd", start={"uniform": 9}, replicates=3),
+    dict(objective="paraboloid", direction="maximize", start={"uniform": 9}, stop_max_steps=99),
+):
+    here, there = (gdexp.sweep(grid=grid, **asked, **where) for where in ({}, many))
+    assert there.runs.equals(here.runs), asked
+    print("same", here.runs.num_rows)
+few = gdexp.sweep("parabola", grid={"learning_rate": [0.5, 1.5]}, start={"uniform": 10}, **many)
+more = gdexp.extend(few, {"start.num": 30, "grid.learning_rate": [0.5, 1.0, 1.5]})
+assert more.experiment.executor == few.experiment.executor
+alone = gdexp.sweep("parabola", grid={"learning_rate": [0.5, 1.0, 1.5]}, start={"uniform": 30})
+assert more.manifest["taken"]["runs"] == 20 and more.runs.equals(alone.runs)
+print("all the same")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert "all the same" in done.stdout, done.stdout + done.stderr
