@@ -17,6 +17,7 @@ from gdexp.commands import other_bits, refusal, underway
 from gdexp.config import catalogue, check, tree, words
 from gdexp.experiment import Experiment
 from gdexp.extending import Known
+from gdexp.results import Results, load
 
 accepted: list[Experiment] = []  # by Refuse, in the same process, for the task that follows
 
@@ -147,15 +148,29 @@ def run(experiment: Experiment, directory: Path, known: Known | None = None) -> 
       directory: where to write.
       known: runs that another sweep has made.
     """
-    store.claim(directory)  # jobs of -m may have been given one folder
+    begun = _begun(experiment, directory)
+    if begun is None:
+        store.claim(directory)  # jobs of -m may have been given one folder
     kinds = discover("gdexp.sinks", sinks.Sink).values()
     try:
         with underway(directory, where=experiment.executor.words):
-            job.run(experiment, directory, kinds, known=known)
+            if begun:
+                job.resume(begun, kinds, experiment.executor)
+            else:
+                job.run(experiment, directory, kinds, known=known)
     except verify.NotTheSameError as error:
         raise SystemExit(other_bits(error)) from None
     if experiment.prepare:
         print(f"prepared, not run: {directory}")
+
+
+def _begun(experiment: Experiment, directory: Path) -> Results | None:
+    """What a job that a scheduler has ended, and launched again, made of its sweep before."""
+    if not (directory / store.MANIFEST).exists():
+        return None
+    found = load(directory, allow_code=True)  # that of the experiment, or it is another sweep
+    ours = found.config == experiment.config and not found.manifest["complete"]
+    return found if ours and not experiment.prepare else None
 
 
 def _interpolation(node: Any) -> str | None:
