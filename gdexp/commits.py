@@ -33,13 +33,29 @@ RECORD_SECONDS = 2.0  # between a file and its record, at most, if its process g
 class Commit(NamedTuple):
     """A finished tile."""
 
-    record: dict[str, Any]  # part, first, count, sha256: what the manifest has
+    record: dict[str, Any]  # part, first, count, sha256, maybe environment: as the manifest has it
     tally: dict[str, Any]  # what was counted of its runs
     by: str  # the process that made it
 
+    @property
+    def environment(self) -> str | None:
+        """Whose bits it has; None: those that the sweep began with."""
+        return self.record.get("environment")
+
+
+class Maker(NamedTuple):
+    """Who makes a tile."""
+
+    by: str  # the process
+    environment: str | None = None  # whose bits it has; None: those that the sweep began with
+
 
 def write(
-    results: Results, tile: Tile, table: pa.Table, told: Mapping[str, Any], by: str | None = None
+    results: Results,
+    tile: Tile,
+    table: pa.Table,
+    told: Mapping[str, Any],
+    maker: Maker | None = None,
 ) -> Commit:
     """Stores a finished tile, unless it is stored; it is on the disk when this returns.
 
@@ -50,23 +66,26 @@ def write(
       tile: which it is.
       table: its rows.
       told: what was counted of its runs.
-      by: the process that made it; None: this one.
+      maker: who made it; None: this process.
 
     Returns:
-      What counts: this copy, or another with the same bits.
+      What counts: this copy, or another with the same bits, or of another environment.
 
     Raises:
       NotTheSameError: another process has stored it with other bits.
     """
+    maker = maker or Maker(environment.place())
+    elsewhere = {} if maker.environment is None else {"environment": maker.environment}
     mine = Commit(
         record={
             "part": tile.part,
             "first": tile.first,
             "count": tile.count,
             "sha256": columns.digest(table),
+            **elsewhere,
         },
         tally=dict(told),
-        by=by or environment.place(),
+        by=maker.by,
     )
     if results.directory is None:
         results.add_runs(tile.part, table)
@@ -74,7 +93,7 @@ def write(
     other = read(results.directory, tile, results.manifest["identity"])
     while other is None:
         other = _store(results, tile, table, mine)
-    if other.record != mine.record:
+    if other.environment == mine.environment and other.record != mine.record:
         raise NotTheSameError(
             [f"runs {tile.first} to {tile.first + tile.count - 1} of {other.by} and of {mine.by}"]
         )
@@ -133,6 +152,7 @@ def read(directory: FilePath, tile: Tile, identity: str) -> Commit | None:
         if kept["sha256"] != _hash(told):
             return None
         record = {name: told[name] for name in ("part", "first", "count", "sha256")}
+        record |= {name: told[name] for name in ("environment",) if name in told}
         mine = (tile.part, tile.first, tile.count, identity)
         if (*(record[name] for name in ("part", "first", "count")), told["identity"]) != mine:
             return None

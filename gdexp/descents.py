@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import numpy as np
 
-from gdexp import claims, columns, commits, memory
+from gdexp import claims, columns, commits, environment, memory
 from gdexp.analysis.tally import GroupTally, Tally
 from gdexp.commits import Commit
 from gdexp.engine import Engine
@@ -24,10 +24,11 @@ class Descents:
       results: of the sweep; what is stored is told to its manifest.
       engine: of it.
       run: from tiles to what comes of them; None: the engine's.
+      number: of the environment whose bits the tiles made here have; None: the sweep's own.
 
     Attributes:
       tally: what was counted of all runs that are stored.
-      makers: part -> who made it, of those found.
+      makers: part -> who made it, of those found that have the bits of this environment.
       done: the parts that are stored.
       made: how many runs were made here.
     """
@@ -37,8 +38,10 @@ class Descents:
         results: Results,
         engine: Engine,
         run: Callable[[Iterable[Tile]], Iterator[Harvest]] | None = None,
+        number: str | None = None,
     ):
         self.results, self.engine, self._run = results, engine, run or engine.run
+        self._number = number
         self.tally = Tally(engine.plan, engine.experiment.sign, engine.experiment.stop.targets)
         self.makers: dict[int, str] = {}
         self.done: set[int] = set()
@@ -52,7 +55,8 @@ class Descents:
         identity = self.results.manifest["identity"]
         for tile, commit in commits.finished(self.results.directory, missing, identity):
             self._count(tile, commit, self.tally.blank(tile.group).from_plain(commit.tally))
-            self.makers[tile.part] = commit.by
+            if commit.environment == self._number:
+                self.makers[tile.part] = commit.by
 
     def make(self, tiles: Sequence[Tile], tell: Callable[[np.ndarray], None]) -> None:
         """Comes back when all of `tiles` are stored, by whomever.
@@ -101,8 +105,9 @@ class Descents:
         own = self.tally.blank(tile.group)
         own.add(tile.runs, ends)
         table = columns.run_table(self.engine.experiment, self.engine.plan, tile, ends)
-        commit = commits.write(self.results, tile, table, own.to_plain(), harvest.by)
-        self._count(tile, commit, own)
+        maker = commits.Maker(harvest.by or environment.place(), self._number)
+        commit = commits.write(self.results, tile, table, own.to_plain(), maker)
+        self._count(tile, commit, own.from_plain(commit.tally))
         claims.leave(self.results.directory, tile.part)
         self.made += tile.count
 

@@ -189,8 +189,10 @@ class Known:
         """The rows of a part of the other sweep, if all of them are as they were stored."""
         before, tile = self.before, self._tiles[part]
         identity = before.manifest["identity"]
-        if before.directory and commits.read(before.directory, tile, identity) is None:
-            return None
+        if before.directory:
+            commit = commits.read(before.directory, tile, identity)
+            if commit is None or commit.environment is not None:  # not the bits of its programs
+                return None
         names = before.experiment.columns
         return next((table for _, table in before.parts(*names, wanted=[part])), None)
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gdexp import claims, columns, commits, labels, manifest, metrics, plan, store, verify
+from gdexp import claims, columns, commits, labels, manifest, metrics, own_bits, plan, store, verify
 from gdexp.analysis.tally import Tally, outcome_counts
 from gdexp.base import Path
 from gdexp.descents import Descents
@@ -182,6 +182,7 @@ def _descend(
 
     descents.make(tiles, tell)
     claims.clear(results.directory)
+    own_bits.gather(results)
     if known:
         identity = known.before.manifest["identity"]
         results.manifest["taken"] = {"runs": known.taken, "identity": identity}

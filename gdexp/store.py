@@ -52,7 +52,7 @@ MANIFEST_SHAPE = {
             "canary?": {"runs": int, "steps": int, "sha256": str},
         }
     ],
-    "tiles": [{"part": int, "first": int, "count": int, "sha256": str}],
+    "tiles": [{"part": int, "first": int, "count": int, "sha256": str, "environment?": str}],
 }
 MOST_LANES = 2**20
 

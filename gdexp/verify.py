@@ -27,7 +27,8 @@ class Verdict(NamedTuple):
 
     runs: int  # that were run again
     tiles: tuple[int, ...]  # their parts
-    all_tiles: int  # how many are stored
+    all_tiles: int  # how many are stored, with the bits of one environment
+    elsewhere: int  # how many have those of another
     differing: tuple[int, ...]  # parts whose bits are others now
     damaged: tuple[int, ...]  # parts whose files do not hold what the manifest says
     reasons: tuple[str, ...]  # what is different from when it was made
@@ -137,21 +138,29 @@ def vouch(then: Mapping[str, Any], engine: Engine, program: Program) -> None:
             )
 
 
-def reproduce(results: Results, runs: int | None = None, lanes: int | None = None) -> Verdict:
+def reproduce(
+    results: Results,
+    runs: int | None = None,
+    lanes: int | None = None,
+    number: str | None = None,
+) -> Verdict:
     """Runs a sweep again, with the lanes that it had, and compares it tile by tile.
 
     Args:
       results: of the sweep, in its folder.
       runs: how many are enough: a random sample of tiles, always the same; None: all.
       lanes: another number of lanes than was recorded.
+      number: of the environment whose tiles are run; None: those with the sweep's own bits.
 
     Raises:
       UsageError: nothing is stored to compare with.
     """
     then = results.manifest
-    records = {record["part"]: record for record in then["tiles"]}
+    records = {r["part"]: r for r in then["tiles"] if r.get("environment") == number}
     if not records:
         raise UsageError(f"{results.directory} holds no finished tile to compare with")
+    if number is not None:
+        then = then | then["environments"][number]
     recorded = {p["group"]: p["lanes"] for p in then["programs"]}
     wanted = dict.fromkeys(range(len(results.plan.groups)), lanes) if lanes else recorded
     engine = Engine(results.experiment, results.plan, wanted)
@@ -174,6 +183,7 @@ def reproduce(results: Results, runs: int | None = None, lanes: int | None = Non
         runs=sum(tile.count for tile in tiles),
         tiles=tuple(tile.part for tile in tiles),
         all_tiles=len(records),
+        elsewhere=len(then["tiles"]) - len(records),
         differing=tuple(sorted(differing)),
         damaged=tuple(sorted(damaged)),
         reasons=tuple(differences(then, engine)),

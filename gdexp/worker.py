@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gdexp import commits, store, verify
+from gdexp import commits, own_bits, store, verify
 from gdexp.analysis.tally import outcome_counts
 from gdexp.descents import Descents
 from gdexp.engine import Engine
@@ -22,9 +22,16 @@ class Share(NamedTuple):
     tiles: int  # of the share
     made: int  # runs of them that were made here
     missing: int  # tiles of the whole sweep that nobody has made
+    environment: str | None  # whose bits those made here have; None: the sweep's own
 
 
-def work(results: Results, index: int, shares: int, tell: Callable[[Status], None]) -> Share:
+def work(
+    results: Results,
+    index: int,
+    shares: int,
+    tell: Callable[[Status], None],
+    own: bool = False,
+) -> Share:
     """Makes those tiles of a share that nobody has made.
 
     Every `shares`-th tile is of one share, as neighbours take about as long. A pair of objective
@@ -36,16 +43,22 @@ def work(results: Results, index: int, shares: int, tell: Callable[[Status], Non
       index: which share, from 0.
       shares: how many there are.
       tell: is told how far the share is, several times a second.
+      own: whether tiles may have bits of their own, marked so, where they would come to others.
 
     Raises:
       UsageError: the config is not the one that the sweep began with.
       NotTheSameError: runs would have other bits here, or have.
     """
     store.refuse_links(results.directory)
-    engine = verify.trusted_engine(results)
+    engine, environment = (
+        own_bits.engine(results) if own else (verify.trusted_engine(results), None)
+    )
+    number = environment and environment.number
+    if environment:
+        own_bits.keep(results.directory, environment)
     tiles = list(results.plan.tiles())
     mine = [tile for tile in tiles if tile.part % shares == index]
-    descents = Descents(results, engine)
+    descents = Descents(results, engine, number=number)
     descents.find(mine)
     began, total = time.perf_counter(), sum(tile.count for tile in mine)
 
@@ -55,15 +68,17 @@ def work(results: Results, index: int, shares: int, tell: Callable[[Status], Non
 
     for group, some in itertools.groupby(mine, lambda tile: tile.group):
         if missing := [tile for tile in some if tile.part not in descents.done]:
-            _try(results, engine, [tile for tile in tiles if tile.group == group])
+            _try(results, engine, [tile for tile in tiles if tile.group == group], number)
             descents.make(missing, told)
     missing = [t for t in tiles if not store.has_record(results.directory, t.part)]
-    return Share(len(mine), descents.made, len(missing))
+    return Share(len(mine), descents.made, len(missing), number)
 
 
-def _try(results: Results, engine: Engine, tiles: list[Tile]) -> None:
-    """Makes some runs of a stored tile again, if there is one: of others it tells the same."""
+def _try(results: Results, engine: Engine, tiles: list[Tile], number: str | None) -> None:
+    """Makes some runs of a stored tile again, if there is one of the same environment: of others it
+    tells the same."""
     found = commits.finished(results.directory, tiles, results.manifest["identity"])
-    if first := next(found, None):
-        tile, commit = first
-        verify.canaries(results, engine, {tile.part: commit.by})
+    for tile, commit in found:
+        if commit.environment == number:
+            verify.canaries(results, engine, {tile.part: commit.by})
+            return

@@ -340,7 +340,14 @@ MUTANTS = {
             )
         ]
     },
-    "whoever comes last is right": {"commits": [("if other.record != mine.record:", "if False:")]},
+    "whoever comes last is right": {
+        "commits": [
+            (
+                "if other.environment == mine.environment and other.record != mine.record:",
+                "if False:",
+            )
+        ]
+    },
     "a file takes the place of another": {
         "files": [
             ("            _link(temporary, path)\n", "            os.replace(temporary, path)\n")

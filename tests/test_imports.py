@@ -76,10 +76,11 @@ LAW = {
     "gallery",
     "verify": "base environment plan program stream paths engine columns store results",
     "manifest": "environment function experiment plan program engine verify",
+    "own_bits": "environment files engine results store verify manifest",
     "commits": "environment plan columns store results verify",
     "executors": "base environment executor experiment plan stream engine results verify manifest",
     "claims": "environment plan files store",
-    "descents": "plan memory stream engine columns analysis results commits claims",
+    "descents": "environment plan memory stream engine columns analysis results commits claims",
     "labels": "base experiment plan columns analysis curvature measures results",
     "report": "base drawing rendering gallery store results",
     "sinks": "base experiment plan store analysis drawing rendering results report",
@@ -87,15 +88,15 @@ LAW = {
     "extending": "base optimizers experiment plan program stream engine columns commits verify "
     "config results",
     "job": "base executor experiment plan engine columns store analysis metrics followup manifest "
-    "commits claims descents verify extending labels results sinks",
-    "worker": "plan engine store analysis commits descents verify results sinks",
+    "own_bits commits claims descents verify extending labels results sinks",
+    "worker": "own_bits plan engine store analysis commits descents verify results sinks",
     "typeset": "base",
     "zooming": "base experiment config results",
     "api": "base function experiment plan engine store config results job zooming extending",
     "slopes": "base",
     "commands": "base interrupts formula executor experiment plan engine store results sinks "
-    "config job typeset zooming extending worker verify commits slopes drawing rendering figures "
-    "report",
+    "config job typeset zooming extending worker own_bits verify commits slopes drawing rendering "
+    "figures report",
     "__main__": "base interrupts config commands",
 }
 

@@ -218,6 +218,53 @@ def test_a_worker_that_is_told_to_end_says_how_to_go_on(tmp_path):
     assert f"python -m gdexp work {tmp_path}/long --shard 0/2" in told
 
 
+@pytest.mark.slow
+def test_four_shards_in_any_order_with_one_killed(tmp_path):
+    """Sixteen tiles; the shard that is killed is made again at the end."""
+    words = ("grid.learning_rate=log:1e-5:1e-3:64", "start=uniform", "start.num=16384")
+    words += ("objective=rosenbrock", "stop.max_steps=2000", "report=false", "wandb.mode=disabled")
+    says(*words, "hydra.run.dir=alone", cwd=tmp_path)
+    says(*words, "hydra.run.dir=shared", "run.prepare=true", cwd=tmp_path)
+    shards = random.Random(1).sample(range(4), 4)
+    several = [begun(tmp_path / "shared", "--shard", f"{index}/4") for index in shards]
+    until = time.monotonic() + 120
+    while not list((tmp_path / "shared" / ".tiles").glob("*.json")):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    several[2].kill()
+    codes = [(one.communicate(timeout=300), one.returncode)[1] for one in several]
+    assert codes == [0, 0, -signal.SIGKILL, 0]
+    assert 12 <= len(list((tmp_path / "shared" / ".tiles").glob("*.json"))) < 16
+    again = begun(tmp_path / "shared", "--shard", f"{shards[2]}/4")
+    again.communicate(timeout=300)
+    assert again.returncode == 0
+    says("report", "shared", cwd=tmp_path)
+    assert len(hashes(tmp_path / "alone")) == 16
+    assert hashes(tmp_path / "shared") == hashes(tmp_path / "alone")
+
+
+def says(*words, cwd):
+    command = [sys.executable, "-m", "gdexp", *words]
+    root = Path(__file__).parents[1]
+    env = os.environ | {"PYTHONPATH": str(root)}
+    subprocess.run(command, cwd=cwd, env=env, check=True, capture_output=True, timeout=300)
+
+
+def test_two_processes_that_make_every_tile_leave_one_copy_of_each(prepared, whole):
+    """Both find every tile claimed by another, which never comes, and make them all."""
+    (prepared / ".tiles").mkdir(exist_ok=True)
+    for part in range(4):
+        (prepared / ".tiles" / f"part-{part:06d}.claim").write_text("nobody")
+    several = [begun(prepared) for _ in range(2)]
+    told = [one.communicate(timeout=300)[0] for one in several]
+    assert [one.returncode for one in several] == [0, 0], told
+    assert all("of a share of 4 tiles" in text for text in told)
+    assert records(prepared) == [f"part-{part:06d}.json" for part in range(4)]
+    assert len(list((prepared / "runs").iterdir())) == 4
+    assert __main__.main(["resume", str(prepared)]) == 0
+    assert hashes(prepared) == hashes(whole)
+
+
 def made(folder):
     """The tiles of a sweep and their rows, as a process holds them that has made them."""
     found = gdexp.load(folder)

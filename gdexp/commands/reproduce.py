@@ -18,13 +18,16 @@ def main(arguments: Sequence[str]) -> int:
     arguments = [_folder(word) for word in arguments]
     found, _ = asked(arguments, (), ("--runs", "--lanes"))
     warn_unfinished(found)
-    from gdexp import verify  # late: it brings JAX
+    from gdexp import own_bits, verify  # late: they bring JAX
 
     verdict = verify.reproduce(
         found,
         None if runs is None else whole("--runs", runs, low=1),
         None if lanes is None else whole("--lanes", lanes, low=1, high=store.MOST_LANES),
+        own_bits.here(found),
     )
+    if verdict.elsewhere:
+        print(f"{verdict.elsewhere:,} tiles have the bits of another environment: not run here")
     if verdict.same:
         print(f"SAME BITS ({verdict.runs:,} runs checked)")
         if runs is not None:
