@@ -21,12 +21,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import contest, machine, markdown, processes, scaling, targets, tasks, workers
+from bench import contest, machine, markdown, processes, scaling, spreading, targets, tasks, workers
 from bench.contest import Contestant
 from bench.processes import attempt
 
-PROCESSES = ("processes", "memory", "hydra")
-QUICK_MEMORY = (1000, 2000)
+PROCESSES = ("processes", "memory", "hydra", "spreading")
+QUICK_MEMORY, QUICK_STARTS = (1000, 2000), (32, 16)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -124,6 +124,10 @@ def _processes(report: dict, home: Path, asked: argparse.Namespace, rounds: int)
         sizes = QUICK_MEMORY if asked.quick else processes.MEMORY_RUNS
         report["memory"] = attempt(processes.memory, home, min(rounds, 3), sizes)
         _tell_figures("memory", report["memory"])
+    if due("spreading"):
+        starts = QUICK_STARTS if asked.quick else spreading.STARTS
+        report["spreading"] = attempt(spreading.seconds, home, min(rounds, 3), starts)
+        _tell_figures("spreading", report["spreading"])
 
 
 def _names() -> list[str]:

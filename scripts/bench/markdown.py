@@ -161,9 +161,22 @@ def _processes(report: Report) -> Iterator[str]:
             rows.append(["gdexp over it, of the same work", "ratio", times])
     for size, peak in report.get("memory", {}).get("mib", {}).items():
         rows.append([f"peak memory, {int(size):,} runs", "MiB", spread(peak)])
+    rows += _spreading(report.get("spreading", {}))
     if rows:
         yield "## Whole processes"
         yield table(["what", "unit", "figure"], rows, words=2)
+
+
+def _spreading(found: Report) -> list[list[str]]:
+    """A long sweep and a short one, by who makes the tiles."""
+    rows = [
+        [f"{name}, a {length} sweep", "seconds", spread(seconds)]
+        for length in ("long", "short")
+        for name, seconds in found.get(length, {}).items()
+    ]
+    over = found.get("beyond_start_up", {})
+    rows += [[f"{n} over local, but for its start-up", "ratio", spread(r)] for n, r in over.items()]
+    return rows
 
 
 def _paraboloid(report: Report) -> float | None:

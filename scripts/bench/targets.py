@@ -111,6 +111,12 @@ def _memory(report: Report) -> Figures:
     return [(f"{many} runs over {few}", found["growth"]["median"])]
 
 
+def _spreading(report: Report) -> Figures:
+    """What a sweep of a minute takes on a Ray cluster of the same cores, over one process."""
+    found = report.get("spreading", {}).get("beyond_start_up", {})
+    return [("ray", found["ray"]["median"])] if "ray" in found else []
+
+
 def _devices(report: Report) -> Iterator[tuple[str, float]]:
     for contest in report.get("scaling", {}).get("devices", ()):
         entry = contest["entries"].get("gdexp[devices=1]", {})
@@ -147,4 +153,5 @@ TARGETS = (
     Target("10⁶ runs", "peak memory of 10⁷ runs", 1.1, _memory, False),
     Target("not looking for cycles and stalls", "time of a whole sweep", 1.1, _checks, False),
     Target("one CPU device", "two CPU devices", 1.8, lambda report: list(_devices(report))),
+    Target("one process", "the same on Ray, but for its start-up", 1.1, _spreading, False),
 )
