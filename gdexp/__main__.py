@@ -24,7 +24,7 @@ gdexp: a microscope for gradient descent.
   python -m gdexp replay [DIR] RUN ...   single runs again, every step of them
   python -m gdexp resume [DIR]           finish an interrupted sweep
   python -m gdexp resume [DIR] KEY=VALUE ...       more starts, values: what is there is taken
-  python -m gdexp work DIR [--shard I/N]           some of a prepared or interrupted sweep's tiles
+  python -m gdexp work DIR [--shard I/N] [--own-bits]  tiles of a prepared or interrupted sweep
   python -m gdexp list [KIND]            objectives, optimizers, schedules, starts, ...
   python -m gdexp report [DIR] [--open] [--wandb]  labels, curves, report.html, W&B run again
   python -m gdexp plot [DIR] KIND        a figure as -o file.png|svg|html|gif; KEY=VALUE
@@ -51,6 +51,7 @@ keys
   stop.max_steps=1000  stop.grad_tol=1e-4  stop.f_tol  stop.escape_radius=1e6  stop.max_value
   stop.targets=[...]   trace.every=K  trace.runs=all|[ids]   store.columns=[outcome,steps]
   direction=minimize|maximize  seed=0  dtype=float32|float64  device=auto|cpu|gpu|tpu
+  executor=local|ray   executor.address=HOST:PORT|auto|local  executor.cpus=N
   wandb.mode=offline|online|disabled  wandb.project/name/group/tags
   report=true          run.prepare=true     hydra.run.dir=DIR (default outputs/<date>/<time>-<id>)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import itertools
+import os
 import socket
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,8 @@ CONNECT_SECONDS = 10.0
 class Ray(Executor):
     """the machines of a Ray cluster at `address`; null: at RAY_ADDRESS, or one that is begun here
 
-    A GPU or a TPU has a worker of its own; without, a worker has `cpus` cores, with null as many as
-    the smallest machine has.
+    A GPU or a TPU has a worker of its own. A worker has `cpus` cores, with null as many as the
+    smallest machine has, beside an accelerator one.
     """
 
     address: str | None = None  # HOST:PORT; auto: the cluster of this machine; local: a new one
@@ -49,6 +50,8 @@ class Ray(Executor):
                     f"executor.address={self.address}: nobody answers there ({error}): type "
                     "HOST:PORT as `ray start --head` tells it"
                 ) from None
+        # else this process takes the memory of a GPU that a worker needs; JAX has not begun yet
+        os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
 
     def run(
         self,

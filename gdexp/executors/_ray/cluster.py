@@ -53,7 +53,7 @@ def run(
 
     Args:
       where: waits for a cluster and returns its address; None: this process is connected to one.
-      cpus: cores of a worker on CPU; None: as many as the smallest machine has.
+      cpus: cores of a worker; None: as many as the smallest machine has, beside an accelerator one.
     """
     manifest.prepare(results.manifest, engine)  # workers compare themselves with it
     with _connected(where):
@@ -202,7 +202,7 @@ def _need(platform: str, cpus: int | None) -> dict[str, float]:
         cores = [int(have["CPU"]) for have in machines.values() if have.get("CPU", 0) >= 1]
         need = {"CPU": cpus or min(cores, default=1)}
     else:
-        need = {"CPU": 1, "TPU" if platform == "tpu" else "GPU": 1}
+        need = {"CPU": cpus or 1, "TPU" if platform == "tpu" else "GPU": 1}
     for name, much in need.items():
         most = max((have.get(name, 0) for have in machines.values()), default=0)
         if most < much:
@@ -258,7 +258,7 @@ def _connect(address: str) -> None:
     handlers = {number: signal.getsignal(number) for number in numbers}
     try:
         ray.init(address, log_to_driver=False, logging_level="error")
-    except (ConnectionError, ValueError) as error:
+    except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
         told = str(error).strip().splitlines()[0]
         raise ExecutorError(f"no Ray cluster answers at {address} ({told})") from None
     finally:

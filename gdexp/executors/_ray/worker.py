@@ -63,10 +63,7 @@ def make(
       runs: for each tile which of its runs are wanted [M]; None: all.
     """
     place, said = environment.place(), time.monotonic()
-    wanted = None
-    if runs is not None:
-        of = {tile.part: some for tile, some in zip(tiles, runs, strict=True)}
-        wanted = lambda tile: of[tile.part]  # noqa: E731
+    wanted = None if runs is None else dict(zip(tiles, runs, strict=True)).__getitem__
     try:
         for harvest in _engine(setup).run(tiles, wanted):
             if harvest.ends is not None or time.monotonic() - said > SAY_SECONDS:
