@@ -78,7 +78,8 @@ def by_hand(objective, rate, steps, seed, number):
     return np.stack(points)
 
 
-@pytest.mark.parametrize("size", [7, pytest.param(25, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [7, 25])
 def test_a_run_is_that_of_a_plain_loop(size):
     found = gdexp.sweep(
         {"linear_regression": {"batch_size": size, "noise": 1.0}},

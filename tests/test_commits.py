@@ -545,8 +545,8 @@ for number in range(rounds):
 """
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(100, marks=pytest.mark.slow)])
-def test_two_processes_on_one_folder_make_what_one_makes(rounds, whole, tmp_path):
+@pytest.mark.slow
+def test_two_processes_on_one_folder_make_what_one_makes(whole, tmp_path, rounds=100):
     for number in range(rounds):
         folder = begun(whole, tmp_path / f"sweep{number}")
         for tile in range(number % 2, 4):

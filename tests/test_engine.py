@@ -326,11 +326,12 @@ def test_any_number_of_dimensions_descends(dim):
 @pytest.mark.parametrize("workers", [1, 3])
 def test_bits_do_not_depend_on_how_many_share_the_work(mixed, monkeypatch, workers):
     made, ends = mixed
-    monkeypatch.setattr(engine.devices, "workers", lambda found: list(found) * workers)
+    monkeypatch.setattr(engine.devices, "workers", lambda found, cores=None: list(found) * workers)
     [again] = ends_of(made, made.plan.tiles())
     assert all(a.tobytes() == b.tobytes() for a, b in zip(ends, again, strict=True))
 
 
+@pytest.mark.slow
 def test_bits_do_not_depend_on_how_many_devices_there_are():
     """On four CPU devices, in a process of their own, as on the one of this process."""
     script = """

@@ -38,7 +38,8 @@ def blocks(text):
 SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^## ", README, flags=re.M)[1:])
 SECTIONS = {title: blocks(text) for title, text in SECTIONS.items() if "```" in text}
 PAGES = [path.stem for path in sorted((ROOT / "docs").glob("*.md"))]
-LONG = ["A short tour of the keys", "Reading results"]  # some 20 s: run as slow tests
+# some 20 s: run as slow tests
+LONG = ["The first five minutes", "A short tour of the keys", "Reading results"]
 
 
 def execute(arguments, folder, **variables):

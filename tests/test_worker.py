@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,11 +18,17 @@ import gdexp
 from gdexp import __main__, api, claims, columns, commits, job, plan, store, verify
 
 
+@pytest.fixture(scope="session")
+def only_prepared(asked, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("prepared") / "sweep"
+    job.run(dataclasses.replace(asked, prepare=True), folder)
+    return folder
+
+
 @pytest.fixture
-def prepared(asked, tmp_path):
+def prepared(only_prepared, tmp_path):
     """The folder of the sweep of `whole`, of which nothing is made yet."""
-    job.run(dataclasses.replace(asked, prepare=True), tmp_path / "sweep")
-    return tmp_path / "sweep"
+    return shutil.copytree(only_prepared, tmp_path / "sweep")
 
 
 def work(*words):
@@ -189,6 +196,7 @@ def begun(*words, **variables):
     )
 
 
+@pytest.mark.slow
 def test_one_of_several_that_is_killed_loses_nothing(prepared, whole):
     """Three at once without shares, one of them killed, and one more afterwards."""
     several = [begun(prepared) for _ in range(3)]
@@ -352,6 +360,7 @@ for i in 1 0; do SLURM_PROCID=$i SLURM_NTASKS=2 "$@"; done
 """
 
 
+@pytest.mark.slow
 def test_the_slurm_job_makes_every_tile(prepared, whole, tmp_path):
     """With a stand-in for srun that runs two tasks, the last first."""
     (tmp_path / "srun").write_text(SRUN)

@@ -76,9 +76,9 @@ REFUSED = {  # kind -> the sweeps that it is not for
     ("kind", "name"),
     [
         # an animation is the trajectories of many runs, and takes the longest
-        pytest.param(kind, name, marks=pytest.mark.slow if kind == "animate" and i else ())
+        pytest.param(kind, name, marks=pytest.mark.slow if kind == "animate" else ())
         for kind in KINDS
-        for i, name in enumerate(SWEEPS)
+        for name in SWEEPS
     ],
 )
 def test_every_figure_is_drawn_of_every_sweep(kind, name):

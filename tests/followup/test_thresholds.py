@@ -28,11 +28,12 @@ def test_gradient_descent_on_the_paraboloid_is_lost_at_two_over_l():
     assert local["rate"] == pytest.approx(local["rate_theory"], rel=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("nesterov", "formula"),
     [
         (True, lambda b: (2 + 2 * b) / ((1 + 2 * b) * L)),
-        pytest.param(False, lambda b: 2 * (1 + b) / L, marks=pytest.mark.slow),
+        (False, lambda b: 2 * (1 + b) / L),
     ],
 )
 def test_momentum_moves_the_threshold_as_published(nesterov, formula):

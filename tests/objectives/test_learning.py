@@ -213,7 +213,8 @@ def blocks(file, optimizer="adam", **grid):
     return found.to_pandas()
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", pytest.param("adam", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_blocks_descend_at_rates_of_their_own(optimizer, file):
     plain = blocks(file, optimizer, learning_rate=RATES)
     same = {"layer1.learning_rate": RATES, "layer2.learning_rate": RATES}

@@ -536,6 +536,7 @@ def test_a_program_that_ends_without_closing_says_nothing(tmp_path, home):
     assert history(out / "wandb", home) == rows_of_progress(1)
 
 
+@pytest.mark.slow
 def test_online_without_an_account_asks_nothing_even_at_a_terminal(tmp_path, home, network):
     text = """
         told = []

@@ -185,6 +185,7 @@ def test_a_server_that_does_not_work_costs_one_line(behaviour, tmp_path):
     assert later.summary["outcomes/converged"] == 32
 
 
+@pytest.mark.slow
 def test_a_run_is_promoted_and_a_sweep_made_again(swept, tmp_path):
     gdexp_says("replay", str(swept), "3", "--wandb", cwd=tmp_path)
     gdexp_says("report", str(swept), "--wandb", cwd=tmp_path)
