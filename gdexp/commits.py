@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator, Mapping
@@ -27,6 +28,7 @@ from gdexp.results import Results
 from gdexp.verify import NotTheSameError
 
 STALE_SECONDS = 3600.0  # after which a file that was never renamed is nobody's
+NUMBER = re.compile(r"[0-9a-f]{12}")  # of an environment
 RECORD_SECONDS = 2.0  # between a file and its record, at most, if its process goes on
 
 
@@ -103,6 +105,7 @@ def write(
 def _store(results: Results, tile: Tile, table: pa.Table, mine: Commit) -> Commit | None:
     """Stores a tile; what counts then, or None where something had to be set aside before."""
     directory, identity = results.directory, results.manifest["identity"]
+    began = time.monotonic()
     try:
         results.add_runs(tile.part, table)
     except FileExistsError:  # of a process that is about to record it, or was killed before
@@ -116,6 +119,9 @@ def _store(results: Results, tile: Tile, table: pa.Table, mine: Commit) -> Commi
         **{"identity": identity, "by": mine.by, "tally": mine.tally},
         "file_sha256": store.file_hash(directory, store.RUNS, tile.part),
     }
+    late = time.monotonic() - began > RECORD_SECONDS  # others may have set the file aside
+    if late and not _holds(directory, tile.part, mine.record["sha256"]):
+        return None
     try:  # now it counts
         store.write_record(directory, tile.part, {"tile": kept, "sha256": _hash(kept)})
     except FileExistsError:
@@ -152,7 +158,10 @@ def read(directory: FilePath, tile: Tile, identity: str) -> Commit | None:
         if kept["sha256"] != _hash(told):
             return None
         record = {name: told[name] for name in ("part", "first", "count", "sha256")}
-        record |= {name: told[name] for name in ("environment",) if name in told}
+        if "environment" in told:
+            record["environment"] = told["environment"]
+            if not NUMBER.fullmatch(told["environment"]):
+                return None
         mine = (tile.part, tile.first, tile.count, identity)
         if (*(record[name] for name in ("part", "first", "count")), told["identity"]) != mine:
             return None

@@ -27,6 +27,10 @@ class Executor:
     def check(self) -> None:
         """Raises UsageError if what it needs is not installed, or it cannot be used so."""
 
+    def reach(self) -> None:
+        """Raises UsageError if it does not answer; asked at the command line, before JAX begins and
+        anything is written."""
+
     def run(
         self,
         results: Any,

@@ -221,6 +221,7 @@ def _closing(sinks: list[Sink], results: Results) -> Iterator[None]:
         yield
     except BaseException as error:
         if results.directory:
+            own_bits.gather(results)
             with contextlib.suppress(OSError):  # a full disk may be what cut it: that is told
                 store.write_manifest(results.directory, results.manifest)
         for sink in sinks:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 from pathlib import Path as FilePath
 from typing import Any, NamedTuple
 
-from gdexp import environment, files, manifest, store, verify
+from gdexp import commits, environment, files, manifest, store, verify
 from gdexp.engine import Engine
 from gdexp.results import Results
 
@@ -25,15 +26,34 @@ class Environment(NamedTuple):
 
 
 def engine(results: Results) -> tuple[Engine, Environment | None]:
-    """An engine to add to a sweep with; None: it comes to the bits that the sweep began with."""
+    """An engine to add to a sweep with; None: it comes to the bits that the sweep began with.
+
+    That takes something to compare with: what was prepared, or a finished tile, of every group.
+    """
     try:
         same = verify.trusted_engine(results)
         for group in same.plan.groups:
             same.program(group.index)
-        return same, None
+        if _tried(results, same):
+            return same, None
     except verify.NotTheSameError:
-        found = Engine(results.experiment, results.plan)
-        return found, of(found)
+        pass
+    found = Engine(results.experiment, results.plan)
+    return found, of(found)
+
+
+def _tried(results: Results, engine: Engine) -> bool:
+    """Whether each group has something to compare with: if that is a tile, some of it is run."""
+    prepared = {p["group"] for p in results.manifest["programs"] if "canary" in p}
+    tiles = (tile for tile in engine.plan.tiles() if tile.group not in prepared)
+    for _, some in itertools.groupby(tiles, lambda tile: tile.group):
+        found = commits.finished(results.directory, some, results.manifest["identity"])
+        first = next(((t, c) for t, c in found if c.environment is None), None)
+        if first is None:
+            return False
+        tile, commit = first
+        verify.canaries(results, engine, {tile.part: commit.by})
+    return True
 
 
 def of(engine: Engine) -> Environment:
@@ -70,11 +90,20 @@ def keep(directory: FilePath, environment: Environment) -> None:
 def gather(results: Results) -> None:
     """Has the manifest say what the environments are that its tiles name."""
     named = {tile["environment"] for tile in results.manifest["tiles"] if "environment" in tile}
-    if named:
-        results.manifest["environments"] = {
-            number: json.loads(_path(results.directory, number).read_text())
-            for number in sorted(named)
-        }
+    found = {}
+    for number in sorted(named):
+        with contextlib.suppress(OSError, ValueError):  # somebody took it away: the tiles stay
+            found[number] = json.loads(_path(results.directory, number).read_text())
+    if found:
+        results.manifest["environments"] = found
+
+
+def of_run(results: Results, run: int) -> str | None:
+    """The environment whose bits a run has; None: the sweep's own."""
+    for tile in results.manifest["tiles"]:
+        if 0 <= run - tile["first"] < tile["count"]:
+            return tile.get("environment")
+    return None
 
 
 def _path(directory: FilePath, number: str) -> FilePath:

@@ -41,18 +41,21 @@ GROUP_SHAPE = {
     **{"objective": str, "optimizer": str, "first": int, "shape": [int], "axes": [[str]]},
     **{"tile_runs": int, "lanes": int},
 }
-MANIFEST_SHAPE = {
-    **{"identity": str, "complete": bool, "runs": int, "dtype": str, "grid": {"*": str}},
+PROGRAM_SHAPE = {
+    **{"group": int, "lanes": int, "sha256": str},
+    "canary?": {"runs": int, "steps": int, "sha256": str},
+}
+ENVIRONMENT_SHAPE = {
     **{"versions": {"*": str}, "device": {"platform": str, "kind": str}, "machine": str},
-    **{"xla_flags": str, "cpu_features": [str], "groups": [GROUP_SHAPE]},
-    **{"code_sha256": {"*": str}, "data_sha256": {"*": str}},
-    "programs": [
-        {
-            **{"group": int, "lanes": int, "sha256": str},
-            "canary?": {"runs": int, "steps": int, "sha256": str},
-        }
-    ],
+    **{"xla_flags": str, "cpu_features": [str], "programs": [PROGRAM_SHAPE]},
+}
+MANIFEST_SHAPE = {
+    **ENVIRONMENT_SHAPE,
+    **{"identity": str, "complete": bool, "runs": int, "dtype": str, "grid": {"*": str}},
+    **{"groups": [GROUP_SHAPE], "code_sha256": {"*": str}, "data_sha256": {"*": str}},
     "tiles": [{"part": int, "first": int, "count": int, "sha256": str, "environment?": str}],
+    "environments?": {"*": ENVIRONMENT_SHAPE},
+    "refused?": [{"by": str, "reasons": [str]}],
 }
 MOST_LANES = 2**20
 
@@ -184,6 +187,8 @@ def read_config(directory: FilePath) -> dict[str, Any]:
     found = untrusted.read_yaml(path, MOST_CONFIG_BYTES)
     if "hydra" in found:
         raise UsageError(f"{path} has a hydra: section, which could run code: it is refused")
+    if "executor" in found:  # who runs it says where: a cluster's answers can be code
+        raise UsageError(f"{path} has an executor: section, which no saved config has: take it out")
     return found
 
 

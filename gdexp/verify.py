@@ -158,7 +158,9 @@ def reproduce(
     then = results.manifest
     records = {r["part"]: r for r in then["tiles"] if r.get("environment") == number}
     if not records:
-        raise UsageError(f"{results.directory} holds no finished tile to compare with")
+        others = ", ".join(sorted({r["environment"] for r in then["tiles"]}))
+        why = f": all have the bits of other environments ({others})" if others else ""
+        raise UsageError(f"{results.directory} holds no finished tile to compare with{why}")
     if number is not None:
         then = then | then["environments"][number]
     recorded = {p["group"]: p["lanes"] for p in then["programs"]}

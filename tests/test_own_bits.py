@@ -1,6 +1,7 @@
 """Tiles that are made where a sweep would come to other bits: marked, and told apart everywhere."""
 
 import dataclasses
+import json
 import os
 import platform
 import subprocess
@@ -88,6 +89,56 @@ def test_each_tile_is_reproduced_where_its_environment_is(mixed, monkeypatch, ca
     assert verdict.same and verdict.tiles == (1, 3) and verdict.reasons == ()
 
 
+def test_what_it_tells_to_type_next_is_what_works(mixed, monkeypatch, capsys):
+    store.record_path(mixed, 1).unlink()
+    store.part_path(mixed, store.RUNS, 1).unlink()
+    monkeypatch.setenv("XLA_FLAGS", FLAG)
+    assert work(mixed, "--own-bits", "--shard=0/2") == 0
+    assert f"are missing: python -m gdexp work {mixed} --own-bits" in capsys.readouterr().out
+    assert work(mixed, "--own-bits") == 0
+    assert f"python -m gdexp report {mixed} finishes the sweep" in capsys.readouterr().out
+    assert __main__.main(["report", str(mixed)]) == 0
+    assert gdexp.load(mixed).manifest["complete"]
+
+
+def test_with_nothing_to_compare_with_the_bits_are_its_own(asked, tmp_path):
+    """A sweep that was cut short before its first tile, and had not been prepared."""
+    folder = tmp_path / "sweep"
+    job.run(dataclasses.replace(asked, prepare=True), folder)
+    store.write_manifest(folder, store.read_json(folder, store.MANIFEST) | {"programs": []})
+    assert work(folder, "--own-bits", "--shard=0/4") == 0
+    [record] = (folder / ".tiles").glob("part-*.json")
+    assert json.loads(record.read_text())["tile"]["environment"]
+
+
+def test_with_a_tile_to_compare_with_they_are_the_sweeps(asked, tmp_path):
+    folder = tmp_path / "sweep"
+    job.run(dataclasses.replace(asked, prepare=True), folder)
+    assert work(folder, "--shard=0/4") == 0
+    store.write_manifest(folder, store.read_json(folder, store.MANIFEST) | {"programs": []})
+    assert work(folder, "--own-bits", "--shard=1/4") == 0
+    found = gdexp.load(folder)
+    second = list(found.plan.tiles())[1]
+    assert commits.read(folder, second, found.manifest["identity"]).environment is None
+
+
+def test_what_an_environment_was_may_be_lost_and_the_tiles_stay(mixed):
+    [path] = (mixed / ".tiles").glob("environment-*.json")
+    path.unlink()
+    assert __main__.main(["resume", str(mixed)]) == 0
+    assert len(set(environments(mixed))) == 2
+    assert "environments" not in gdexp.load(mixed).manifest
+
+
+def test_a_sweep_of_other_bits_alone_says_whose(mixed, monkeypatch, capsys):
+    __main__.main(["resume", str(mixed)])
+    told = store.read_json(mixed, store.MANIFEST)
+    told["tiles"] = [tile for tile in told["tiles"] if "environment" in tile]
+    store.write_manifest(mixed, told)
+    assert __main__.main(["reproduce", str(mixed)]) == 2
+    assert told["tiles"][0]["environment"] in capsys.readouterr().err
+
+
 def test_of_two_environments_the_first_copy_counts(mixed):
     found = gdexp.load(mixed)
     tile = list(found.plan.tiles())[1]
@@ -136,6 +187,7 @@ def test_other_bits_indeed(tmp_path):
     says("resume", "s")
     assert "1 tiles have the bits of another" in says("reproduce", "s")
     assert "SAME BITS (65,536" in says("reproduce", "s", flags=other)
+    assert "made in environment" in says("replay", "s", "70000", code=3)
     says(*words, "hydra.run.dir=alone")
     mine, theirs = (gdexp.load(tmp_path / name).manifest["tiles"] for name in ("s", "alone"))
     assert [a["sha256"] == b["sha256"] for a, b in zip(mine, theirs, strict=True)] == [True, False]

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -109,14 +110,36 @@ def test_one_word_runs_a_sweep_on_ray_with_the_same_bits(tmp_path):
     ("node", "told"),
     [
         ({"ray": {"address": "ray://host:1"}}, "executor.address=auto"),
-        ({"ray": {"address": "127.0.0.1:1"}}, "nobody answers there"),
+        ({"ray": {"address": "127.0.0.1"}}, "type HOST:PORT"),
+        ({"ray": {"address": "127.0.0.1:1"}}, "no Ray cluster answers"),
         ({"ray": {"cpus": 0}}, "executor.cpus"),
+        ({"ray": {"cpus": 100_000}}, "no machine of the Ray cluster has more"),
         ({"rey": {}}, "did you mean ray?"),
     ],
 )
-def test_what_cannot_be_is_refused_before_anything_is_written(node, told):
+def test_what_cannot_be_is_refused_before_anything_is_written(node, told, monkeypatch):
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     with pytest.raises(base.UsageError, match=told):
-        check.executor(tree.single("executor", node))
+        check.executor(tree.single("executor", node)).reach()
+
+
+def test_something_else_at_the_address_is_not_waited_for(monkeypatch):
+    monkeypatch.setattr("gdexp.executors._ray.head.REACH_SECONDS", 4.0)
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        asked = check.executor(tree.single("executor", {"ray": {"address": address}}))
+        with pytest.raises(base.UsageError, match="no answer within 4 seconds"):
+            asked.reach()
+
+
+def test_no_saved_config_says_where_it_runs(tmp_path):
+    """Else who shares a folder would choose whose cluster answers, with whatever it likes."""
+    api._run(api.experiment("parabola"), tmp_path / "s")
+    with (tmp_path / "s" / "config.yaml").open("a") as file:
+        file.write("executor: {name: ray, address: '127.0.0.1:1'}\n")
+    with pytest.raises(base.UsageError, match="executor: section"):
+        gdexp.load(tmp_path / "s")
 
 
 def test_without_ray_it_says_what_to_install(monkeypatch):
@@ -215,6 +238,16 @@ def test_a_machine_with_other_bits_is_named_and_the_others_go_on(alone, tmp_path
     assert refused["by"] != maker
     assert refused["reasons"] == ["XLA_FLAGS none → --xla_cpu_enable_fast_math=true"]
     assert f"{refused['by']} makes no tiles" in told
+
+
+@pytest.mark.slow
+def test_a_machine_that_can_import_nothing_is_named_and_the_others_go_on(alone, tmp_path):
+    with ray_cluster.running({"JAX_ENABLE_X64": "neither"}) as cluster:
+        words = (*WORDS, "hydra.run.dir=s", *on(cluster))
+        told = finished(*words, cwd=tmp_path, env=cluster.environment)
+    assert hashes(tmp_path / "s") == hashes(alone)
+    [refused] = gdexp.load(tmp_path / "s").manifest["refused"]
+    assert f"{refused['by']} makes no tiles" in told and "neither" in refused["reasons"][0]
 
 
 @pytest.mark.slow

@@ -30,6 +30,8 @@ def main(arguments: Sequence[str]) -> int:
         last = f", not {arguments[-1]!r}" if arguments else ""
         raise UsageError(f"name the runs to replay by their numbers{last}: gdexp replay DIR 0 17")
     found, _ = asked([word for word in arguments if not word.isdecimal()], (), (WANDB,))
+    from gdexp import own_bits  # late: it brings JAX
+
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
     same = True
     for again in found.replay(*runs):
@@ -43,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         console.print(f"run {again.run} of {found.directory}", soft_wrap=True)
         console.print(path_table(path))
-        console.print(_verdict(again), soft_wrap=True)
+        console.print(_verdict(again, own_bits.of_run(found, again.run)), soft_wrap=True)
         if promote:
             from gdexp.sinks import wandb_run
 
@@ -52,7 +54,8 @@ def main(arguments: Sequence[str]) -> int:
     return 0 if same else NOT_THE_SAME
 
 
-def _verdict(again) -> str:
+def _verdict(again, environment: str | None) -> str:
     if again.same_bits:
         return "same bits as the sweep stored\n"
-    return f"NOT THE SAME BITS as the sweep stored: {', '.join(again.differs)}\n"
+    of = f", made in environment {environment}" if environment else ""
+    return f"NOT THE SAME BITS as the sweep stored{of}: {', '.join(again.differs)}\n"

@@ -51,7 +51,9 @@ def _executor(words: dict[str, str]) -> Executor | None:
     if name is None:
         raise UsageError(f"{min(given)} needs the name of an executor: add executor=NAME")
     card = {key.partition(".")[2]: plain(key, text) for key, text in given.items()}
-    return check.executor(tree.single("executor", {name: card}))
+    asked = check.executor(tree.single("executor", {name: card}))
+    asked.reach()
+    return asked
 
 
 def _resume(found: Results, executor: Executor | None) -> None:

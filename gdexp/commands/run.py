@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 import traceback
 from collections.abc import Collection, Iterator, Mapping
@@ -92,6 +93,7 @@ def from_hydra(config: Any, hydra: Any) -> Experiment:
     _drop_leftovers(plain, typed)
     experiment = check.experiment(plain, tree.defaults())
     _refuse_hidden(experiment, typed)
+    experiment.executor.reach()
     planned = plan.make(experiment)
     store.config_text(experiment.config)
     engine.check(experiment, planned)
@@ -162,6 +164,9 @@ def run(experiment: Experiment, directory: Path, known: Known | None = None) -> 
         raise SystemExit(other_bits(error)) from None
     if experiment.prepare:
         print(f"prepared, not run: {directory}")
+        if experiment.executor.words:
+            folder = shlex.quote(store.typed(directory))
+            print(f"to run it: python -m gdexp resume {folder} {experiment.executor.words}")
 
 
 def _begun(experiment: Experiment, directory: Path) -> Results | None:

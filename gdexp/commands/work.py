@@ -44,11 +44,13 @@ def main(arguments: Sequence[str]) -> int:
         terminal.stop()
     print(f"{share.made:,} runs made, of a share of {share.tiles:,} tiles")
     if share.environment:
-        print(f"with bits of their own: the manifest has them as of {share.environment}")
+        print(f"with bits of their own, marked as those of environment {share.environment}")
     if share.missing:
-        print(f"{share.missing:,} tiles of the sweep are missing: python -m gdexp work {folder}")
-    else:
-        print(f"every tile is there: python -m gdexp resume {folder} finishes the sweep")
+        more = f"python -m gdexp work {folder}{f' {OWN}' if own else ''}"
+        print(f"{share.missing:,} tiles of the sweep are missing: {more}")
+    else:  # resume is for who makes the same bits
+        finish = "report" if share.environment else "resume"
+        print(f"every tile is there: python -m gdexp {finish} {folder} finishes the sweep")
     return 0
 
 

@@ -6,7 +6,7 @@ import dataclasses
 import importlib.util
 import itertools
 import os
-import socket
+import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gdexp.plan import Tile
     from gdexp.stream import Harvest
 
-CONNECT_SECONDS = 10.0
+ADDRESS = re.compile(r"[^/\s]+:\d{1,5}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,17 +41,19 @@ class Ray(Executor):
                 f"executor.address={self.address} is a client's: start gdexp on a machine of the "
                 "cluster, and type executor.address=auto"
             )
-        host, _, port = (self.address or "").rpartition(":")
-        if port.isdecimal():
-            try:
-                socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
-            except (OSError, OverflowError) as error:
-                raise UsageError(
-                    f"executor.address={self.address}: nobody answers there ({error}): type "
-                    "HOST:PORT as `ray start --head` tells it"
-                ) from None
-        # else this process takes the memory of a GPU that a worker needs; JAX has not begun yet
+        if self.address not in (None, "auto", "local") and not ADDRESS.fullmatch(self.address):
+            raise UsageError(f"executor.address={self.address}: type HOST:PORT, auto or local")
+
+    def reach(self) -> None:
+        from gdexp.executors._ray import head  # late: `list` needs none of it
+
+        # else this process takes the memory of a GPU that a worker needs
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+        most = head.cores(self.address)
+        if self.cpus and self.cpus > most:
+            raise UsageError(
+                f"executor.cpus={self.cpus}: no machine of the Ray cluster has more than {most}"
+            )
 
     def run(
         self,
@@ -63,7 +65,7 @@ class Ray(Executor):
         tiles = iter(tiles)
         if (first := next(tiles, None)) is None:
             return
-        from gdexp.executors._ray import head  # late: `list` needs none of it
+        from gdexp.executors._ray import head
 
         with head.cluster(self.address) as where:
             from gdexp.executors._ray import cluster  # here, as it brings Ray

@@ -26,7 +26,8 @@ import ray
 from gdexp import manifest
 from gdexp.base import ExecutorError, Reason
 from gdexp.engine import Engine
-from gdexp.executors._ray.worker import News, Refusal, Setup, make
+from gdexp.executors._ray import entry
+from gdexp.executors._ray.worker import News, Refusal, Setup
 from gdexp.plan import Tile
 from gdexp.results import Results
 from gdexp.stream import Harvest
@@ -56,6 +57,7 @@ def run(
       cpus: cores of a worker; None: as many as the smallest machine has, beside an accelerator one.
     """
     manifest.prepare(results.manifest, engine)  # workers compare themselves with it
+    results.manifest.pop("refused", None)
     with _connected(where):
         yield from Cluster(results, engine, cpus, wanted).run(tiles)
 
@@ -74,14 +76,16 @@ class Cluster:
         self._need = _need(engine.device.platform, cpus)
         told = {key: value for key, value in results.manifest.items() if key != "tiles"}
         threads = int(self._need["CPU"]) if engine.device.platform == "cpu" else None
-        self._setup = ray.put(Setup(uuid.uuid4().hex, engine.experiment, told, threads))
+        setup = Setup(uuid.uuid4().hex, engine.experiment, told, threads)
+        self._setup = ray.put(ray.cloudpickle.dumps(setup))
+        self._make = _task(self._need, ())
         self._all = sum(1 for _ in engine.plan.tiles())
         self._streams: dict[ray.ObjectRefGenerator, Bundle] = {}
         self._lost: collections.deque[Tile] = collections.deque()  # to be made again
         self._losses = 0
         self._refused: dict[str, Refusal] = {}  # by the machine's number
         self._ended = np.zeros(len(Reason), int)  # runs of finished tiles, by reason
-        self._workers, self._looked = 0, -float("inf")
+        self._workers, self._looked, self._said = 0, -float("inf"), False
 
     def run(self, tiles: Iterable[Tile]) -> Iterator[Harvest]:
         """Yields what comes, until every tile has come."""
@@ -102,7 +106,7 @@ class Cluster:
             if not (some := self._bundle(waiting)):
                 break
             runs = None if self._wanted is None else [self._wanted(tile) for tile in some]
-            stream = _task(self._need, self._refused).remote(self._setup, some, runs)
+            stream = self._make.remote(self._setup, ray.cloudpickle.dumps((some, runs)))
             self._streams[stream] = Bundle(some)
         return bool(self._streams)
 
@@ -130,6 +134,10 @@ class Cluster:
             if self._refused and not self._workers:
                 every = self._refused.values()
                 raise NotTheSameError([f"{one.by}: {'; '.join(one.reasons)}" for one in every])
+            if not self._workers and not self._said:
+                needs = " and ".join(f"{much:g} {name}" for name, much in self._need.items())
+                print(f"gdexp: waiting for a machine with {needs}", file=sys.stderr)
+            self._said = not self._workers
         return self._workers
 
     def _next(self, stream: ray.ObjectRefGenerator) -> News | None:
@@ -145,16 +153,20 @@ class Cluster:
             raise error.as_instanceof_cause() from None
         except ray.exceptions.RayError as error:  # the process or its machine is no more
             del self._streams[stream]
+            ray.cancel(stream)  # of one that is only late
             self._lost.extend(bundle.missing.values())
             self._losses += 1
             if self._losses >= LOSSES:
                 told = str(error).strip().splitlines()[0]
                 raise ExecutorError(f"{LOSSES} workers were lost in a row: {told}") from error
             return None
-        if isinstance(news, Refusal):
-            self._refuse(news)
-            return None
-        return news
+        if isinstance(news, News):
+            return news
+        if not isinstance(news, Refusal):  # it could import nothing
+            node, place, why = news
+            news = Refusal(node, place, (why,))
+        self._refuse(news)
+        return None
 
     def _told(self, stream: ray.ObjectRefGenerator, news: News) -> Harvest:
         """What a bundle's news are for the sweep."""
@@ -175,11 +187,12 @@ class Cluster:
             return
         self._refused[refusal.node] = refusal
         self._looked = -float("inf")
+        self._make = _task(self._need, self._refused)
         self._results.manifest.setdefault("refused", []).append(
             {"by": refusal.by, "reasons": list(refusal.reasons)}
         )
         why = "; ".join(refusal.reasons)
-        print(f"gdexp: {refusal.by} makes no tiles, it has other bits: {why}", file=sys.stderr)
+        print(f"gdexp: {refusal.by} makes no tiles: {why}", file=sys.stderr)
 
 
 class Bundle:
@@ -219,18 +232,23 @@ def _machines() -> dict[str, dict[str, float]]:
 
 
 def _task(need: Mapping[str, float], refused: Iterable[str]) -> Any:
-    """What makes a bundle; it is tried once, as what it has sent would come again."""
+    """What makes a bundle; it is tried once, as what it has sent would come again.
+
+    On CPU a process makes many, and keeps its programs. With an accelerator it ends after one: the
+    next may be given another device, and JAX stays on the first that it has seen.
+    """
     rest = {name: much for name, much in need.items() if name not in ("CPU", "GPU")}
+    ray.cloudpickle.register_pickle_by_value(entry)
     return ray.remote(
         num_cpus=need["CPU"],
         num_gpus=need.get("GPU", 0),
         resources=rest,
-        max_calls=0,  # a process keeps its programs, on a GPU as well
+        max_calls=0 if set(need) == {"CPU"} else 1,
         max_retries=0,
         num_returns="streaming",
         label_selector={"ray.io/node-id": f"!in({','.join(refused)})"} if refused else None,
         _generator_backpressure_num_objects=KEPT,
-    )(make)
+    )(entry.make)
 
 
 @contextlib.contextmanager

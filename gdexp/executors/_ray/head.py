@@ -2,7 +2,8 @@
 
 Ray forks to begin its processes, which is not safe where JAX has begun its threads. Run as a script
 it is that process: it tells the cluster's address, and ends with its standard input, so with who
-began it, whatever ends that.
+began it, whatever ends that. With the address of a cluster it tells what that has, and ends: Ray
+itself may wait for ever where something else answers.
 """
 
 from __future__ import annotations
@@ -10,14 +11,17 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from types import TracebackType
+from typing import Any
 
 from gdexp.base import ExecutorError, UsageError
 
-END_SECONDS = 10.0  # for Ray to end by itself
+END_SECONDS = 10.0  # for Ray to end by itself, before nobody waits for it any more
+REACH_SECONDS = 30.0  # for a cluster to answer
 # What Ray reads when it is imported, once. A cluster runs any code that it is sent: nobody reaches
 # this one from another machine, as on Windows and macOS, and nobody without the token, which Ray
 # would keep in the home directory
@@ -45,7 +49,7 @@ def cluster(address: str | None) -> Iterator[Callable[[], str] | None]:
     imported = sys.modules.get("ray")
     if imported and imported.is_initialized():
         yield None
-    elif (address := address or os.environ.get("RAY_ADDRESS", "local")) != "local":
+    elif (address := _address(address)) != "local":
         yield lambda: address
     else:
         if imported and PRIVATE.items() - os.environ.items():
@@ -53,6 +57,47 @@ def cluster(address: str | None) -> Iterator[Callable[[], str] | None]:
         os.environ.update(PRIVATE)
         with Head() as begun:
             yield begun.address
+
+
+def cores(address: str | None) -> int:
+    """How many cores a machine of the cluster has, at most.
+
+    Raises:
+      UsageError: none answers.
+    """
+    imported = sys.modules.get("ray")
+    if imported and imported.is_initialized():
+        return most_cores(imported)
+    if (address := _address(address)) == "local":
+        return os.cpu_count() or 1
+    command = [sys.executable, "-P", __file__, address]
+    host, _, port = address.rpartition(":")
+    try:
+        if port.isdecimal():  # Ray itself takes long to see that nobody is there
+            socket.create_connection((host, int(port)), REACH_SECONDS).close()
+        done = subprocess.run(command, capture_output=True, text=True, timeout=REACH_SECONDS)
+    except subprocess.TimeoutExpired:
+        told = f"no answer within {REACH_SECONDS:.0f} seconds"
+    except (OSError, OverflowError) as error:
+        told = str(error)
+    else:
+        if done.returncode == 0:
+            return int(done.stdout.split()[-1])
+        told = (done.stderr.strip().splitlines() or ["it ended"])[-1]
+    raise UsageError(
+        f"executor.address={address}: no Ray cluster answers there ({told}): type HOST:PORT as "
+        "`ray start --head` tells it, or auto on one of its machines"
+    )
+
+
+def most_cores(ray: Any) -> int:
+    """The most cores that a machine has of the cluster to which this process is connected."""
+    have = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    return int(max(have, default=0))
+
+
+def _address(address: str | None) -> str:
+    return address or os.environ.get("RAY_ADDRESS") or "local"
 
 
 class Head:
@@ -85,16 +130,22 @@ class Head:
     ) -> None:
         self._process.stdin.close()  # from here on it ends by itself
         if error is None:
-            self._process.wait(END_SECONDS)
+            with contextlib.suppress(subprocess.TimeoutExpired):  # it may take its time
+                self._process.wait(END_SECONDS)
         self._process.returncode = self._process.poll() or 0  # else Python complains
         self._process.stdout.close()
 
 
 def main() -> None:
-    """Begins a cluster, tells where it is, and ends it when standard input does."""
+    """Begins a cluster, tells where it is, and ends it when standard input does; or tells how many
+    cores a machine of the cluster has that is named."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # nothing is sent to anybody
     import ray
 
+    if sys.argv[1:]:
+        ray.init(sys.argv[1], log_to_driver=False, logging_level="error")
+        print(most_cores(ray))
+        return
     told, sys.stdout = sys.stdout, sys.stderr
     ray.init("local", include_dashboard=False, log_to_driver=False, logging_level="error")
     with contextlib.suppress(BrokenPipeError):  # who began it may be gone
