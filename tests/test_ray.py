@@ -72,17 +72,23 @@ def stored(folder, count):
         time.sleep(0.05)
 
 
-def processes(word):
-    """The command lines of all processes that hold a word."""
-    lines = [path.read_bytes() for path in readable("/proc")]
-    return [line.replace(b"\0", b" ").decode() for line in lines if word.encode() in line]
+MARK = "GDEXP_TEST_OF"  # in the environment of a process, and so of all that it begins
 
 
-def readable(root):
-    for path in Path(root).glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            path.read_bytes()
-            yield path
+def left_of(folder):
+    """Waits until no process with this mark is left; those that are after half a minute."""
+    mark, until = f"{MARK}={folder}\0".encode(), time.monotonic() + 30
+    while left := [name for name, variables in environments() if mark in variables]:
+        if time.monotonic() > until:
+            return left
+        time.sleep(0.1)
+    return []
+
+
+def environments():
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):  # it has ended
+            yield path.parent.name, path.read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +103,9 @@ def test_one_word_runs_a_sweep_on_ray_with_the_same_bits(tmp_path):
     """The workers of a cluster that is begun for it, of which nothing is left afterwards."""
     words = ("+sweep=smoke", "wandb.mode=disabled", "report=false")
     finished(*words, "hydra.run.dir=here", cwd=tmp_path)
-    told = finished(*words, "hydra.run.dir=there", "executor=ray", cwd=tmp_path)
+    mark = {MARK: str(tmp_path)}
+    told = finished(*words, "hydra.run.dir=there", "executor=ray", cwd=tmp_path, env=mark)
+    assert left_of(tmp_path) == []
     assert "256 runs in" in told and "RuntimeWarning" not in told
     here, there = (gdexp.load(tmp_path / name) for name in ("here", "there"))
     assert here.manifest["identity"] == there.manifest["identity"]
@@ -266,7 +274,8 @@ def test_when_every_machine_has_other_bits_the_sweep_ends_and_can_go_on(tmp_path
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_it_leaves_no_process_and_goes_on_elsewhere(number, alone, tmp_path):
-    with descending(*WORDS, "hydra.run.dir=s", "executor=ray", cwd=tmp_path) as process:
+    words, mark = (*WORDS, "hydra.run.dir=s", "executor=ray"), {MARK: str(tmp_path)}
+    with descending(*words, cwd=tmp_path, env=mark) as process:
         stored(tmp_path / "s", 1)
         began = time.monotonic()
         process.send_signal(number)
@@ -275,10 +284,7 @@ def test_interrupted_it_leaves_no_process_and_goes_on_elsewhere(number, alone, t
     if number != signal.SIGKILL:
         assert process.returncode == 128 + number
         assert "python -m gdexp resume s executor=ray" in err
-    until = time.monotonic() + 30
-    while left := processes("executors/_ray/head.py"):
-        assert time.monotonic() < until, left
-        time.sleep(0.1)
+    assert left_of(tmp_path) == []
     where = ["executor=ray"] if number == signal.SIGINT else []
     finished("resume", "s", *where, cwd=tmp_path)
     assert hashes(tmp_path / "s") == hashes(alone)
