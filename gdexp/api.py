@@ -151,6 +151,7 @@ def experiment(
     else:
         asked["objective"] = tree.objective(objective)
     checked = check.experiment(asked, tree.defaults(), made)
+    checked.executor.reach()
     engine.check(checked, plan.make(checked))
     return checked
 

@@ -28,8 +28,8 @@ class Executor:
         """Raises UsageError if what it needs is not installed, or it cannot be used so."""
 
     def reach(self) -> None:
-        """Raises UsageError if it does not answer; asked at the command line, before JAX begins and
-        anything is written."""
+        """Raises UsageError if it does not answer; asked before anything is written, and JAX begun
+        if that is possible."""
 
     def run(
         self,

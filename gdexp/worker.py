@@ -7,11 +7,9 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from gdexp import commits, own_bits, store, verify
+from gdexp import own_bits, store, verify
 from gdexp.analysis.tally import outcome_counts
 from gdexp.descents import Descents
-from gdexp.engine import Engine
-from gdexp.plan import Tile
 from gdexp.results import Results
 from gdexp.sinks import Status
 
@@ -68,17 +66,8 @@ def work(
 
     for group, some in itertools.groupby(mine, lambda tile: tile.group):
         if missing := [tile for tile in some if tile.part not in descents.done]:
-            _try(results, engine, [tile for tile in tiles if tile.group == group], number)
+            same = [tile for tile in tiles if tile.group == group]
+            own_bits.try_one(results, engine, same, number)
             descents.make(missing, told)
     missing = [t for t in tiles if not store.has_record(results.directory, t.part)]
     return Share(len(mine), descents.made, len(missing), number)
-
-
-def _try(results: Results, engine: Engine, tiles: list[Tile], number: str | None) -> None:
-    """Makes some runs of a stored tile again, if there is one of the same environment: of others it
-    tells the same."""
-    found = commits.finished(results.directory, tiles, results.manifest["identity"])
-    for tile, commit in found:
-        if commit.environment == number:
-            verify.canaries(results, engine, {tile.part: commit.by})
-            return

@@ -77,7 +77,7 @@ LAW = {
     "verify": "base environment plan program stream paths engine columns store results",
     "manifest": "environment function experiment plan program engine verify",
     "commits": "environment plan columns store results verify",
-    "own_bits": "environment files engine results store verify manifest commits",
+    "own_bits": "environment files plan engine results store verify manifest commits",
     "executors": "base environment executor experiment plan stream engine results verify manifest",
     "claims": "environment plan files store",
     "descents": "environment plan memory stream engine columns analysis results commits claims",

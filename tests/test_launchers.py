@@ -3,44 +3,20 @@
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
+from processes import begun, hashes, says
 
 import gdexp
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[1]
 QUIET = ("wandb.mode=disabled", "report=false")
 LAUNCHERS = {
     "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
     "submitit": ["hydra/launcher=submitit_local", "hydra.launcher.timeout_min=5"],
 }
-
-
-def command(*words, cwd):
-    return subprocess.Popen(
-        [sys.executable, "-m", "gdexp", *words],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def says(*words, cwd, code=0):
-    with command(*words, cwd=cwd) as process:
-        out, err = process.communicate(timeout=240)
-    assert process.returncode == code, err
-    return out + err
-
-
-def hashes(folder):
-    return [tile["sha256"] for tile in gdexp.load(folder).manifest["tiles"]]
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
@@ -71,7 +47,7 @@ LONG = (
 @contextlib.contextmanager
 def cut_short(number, cwd):
     """The process of a job of submitit's that gets a signal once a tile is stored."""
-    with command("-m", "seed=0", *LONG, cwd=cwd) as process:
+    with begun("-m", "seed=0", *LONG, cwd=cwd) as process:
         until = time.monotonic() + 120
         while not tiles(cwd):
             assert time.monotonic() < until and process.poll() is None

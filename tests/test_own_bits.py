@@ -2,18 +2,14 @@
 
 import dataclasses
 import json
-import os
 import platform
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from processes import says
 
 import gdexp
 from gdexp import __main__, api, commits, extending, job, own_bits, plan, store, verify
 
-ROOT = Path(__file__).parents[1]
 FLAG = "--xla_of_another_machine=1"  # told to nobody: JAX has read its flags before
 
 
@@ -166,28 +162,16 @@ def test_a_larger_sweep_takes_the_runs_with_its_own_bits_alone(mixed):
 @pytest.mark.slow
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the flag takes vector units away there")
 def test_other_bits_indeed(tmp_path):
-    def says(*words, code=0, flags=""):
-        done = subprocess.run(
-            [sys.executable, "-m", "gdexp", *words],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": flags},
-            capture_output=True,
-            text=True,
-            timeout=300,
-        )
-        assert done.returncode == code, done.stderr
-        return done.stdout
-
     other = "--xla_cpu_max_isa=SSE4_2"
     words = ("objective=rosenbrock", "grid.learning_rate=log:1e-4:1e-2:16", "start=uniform")
     words += ("start.num=8192", "report=false", "wandb.mode=disabled")
-    says(*words, "run.prepare=true", "hydra.run.dir=s")
-    says("work", "s", "--shard=0/2")
-    says("work", "s", "--shard=1/2", "--own-bits", flags=other)
-    says("resume", "s")
-    assert "1 tiles have the bits of another" in says("reproduce", "s")
-    assert "SAME BITS (65,536" in says("reproduce", "s", flags=other)
-    assert "made in environment" in says("replay", "s", "70000", code=3)
-    says(*words, "hydra.run.dir=alone")
+    says(*words, "run.prepare=true", "hydra.run.dir=s", cwd=tmp_path)
+    says("work", "s", "--shard=0/2", cwd=tmp_path)
+    says("work", "s", "--shard=1/2", "--own-bits", cwd=tmp_path, XLA_FLAGS=other)
+    says("resume", "s", cwd=tmp_path)
+    assert "1 tiles have the bits of another" in says("reproduce", "s", cwd=tmp_path)
+    assert "SAME BITS (65,536" in says("reproduce", "s", cwd=tmp_path, XLA_FLAGS=other)
+    assert "made in environment" in says("replay", "s", "70000", code=3, cwd=tmp_path)
+    says(*words, "hydra.run.dir=alone", cwd=tmp_path)
     mine, theirs = (gdexp.load(tmp_path / name).manifest["tiles"] for name in ("s", "alone"))
     assert [a["sha256"] == b["sha256"] for a, b in zip(mine, theirs, strict=True)] == [True, False]

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import ray_cluster
+from processes import ROOT, begun, hashes, says
 
 import gdexp
 from gdexp import api, base, manifest, verify
 from gdexp.config import check, tree
 
-ROOT = Path(__file__).parents[1]
 WORDS = (
     *("objective=rosenbrock", "grid.learning_rate=log:1e-5:1e-3:64", "start=uniform"),
     *("start.num=8192", "stop.max_steps=10000", "stop.grad_tol=0"),
@@ -26,36 +26,8 @@ WORDS = (
 )  # several seconds of tiles for each of two machines
 
 
-@contextlib.contextmanager
-def descending(*words, cwd, env=None):
-    """`python -m gdexp` as a process of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "gdexp", *words],
-        cwd=cwd,
-        env=os.environ | {"PYTHONPATH": str(ROOT)} | (env or {}),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        yield process
-
-
-def finished(*words, cwd, env=None):
-    """What it says; it must end well."""
-    with descending(*words, cwd=cwd, env=env) as process:
-        out, err = process.communicate(timeout=240)
-    assert process.returncode == 0, err
-    return out + err
-
-
 def on(cluster):
     return "executor=ray", f"executor.address={cluster.address}"
-
-
-def hashes(folder):
-    tiles = gdexp.load(folder).manifest["tiles"]
-    assert [tile["part"] for tile in tiles] == list(range(len(tiles)))
-    return [tile["sha256"] for tile in tiles]
 
 
 def makers(folder):
@@ -95,16 +67,16 @@ def environments():
 def alone(tmp_path_factory):
     """The folder of the sweep of WORDS, made by one process."""
     folder = tmp_path_factory.mktemp("alone")
-    finished(*WORDS, "hydra.run.dir=s", cwd=folder)
+    says(*WORDS, "hydra.run.dir=s", cwd=folder)
     return folder / "s"
 
 
 def test_one_word_runs_a_sweep_on_ray_with_the_same_bits(tmp_path):
     """The workers of a cluster that is begun for it, of which nothing is left afterwards."""
     words = ("+sweep=smoke", "wandb.mode=disabled", "report=false")
-    finished(*words, "hydra.run.dir=here", cwd=tmp_path)
+    says(*words, "hydra.run.dir=here", cwd=tmp_path)
     mark = {MARK: str(tmp_path)}
-    told = finished(*words, "hydra.run.dir=there", "executor=ray", cwd=tmp_path, env=mark)
+    told = says(*words, "hydra.run.dir=there", "executor=ray", cwd=tmp_path, **mark)
     assert left_of(tmp_path) == []
     assert "256 runs in" in told and "RuntimeWarning" not in told
     here, there = (gdexp.load(tmp_path / name) for name in ("here", "there"))
@@ -129,6 +101,12 @@ def test_what_cannot_be_is_refused_before_anything_is_written(node, told, monkey
     monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     with pytest.raises(base.UsageError, match=told):
         check.executor(tree.single("executor", node)).reach()
+
+
+def test_in_python_as_well_nobody_is_waited_for(monkeypatch):
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    with pytest.raises(base.UsageError, match="no Ray cluster answers"):
+        gdexp.sweep("parabola", executor={"ray": {"address": "127.0.0.1:1"}})
 
 
 def test_something_else_at_the_address_is_not_waited_for(monkeypatch):
@@ -214,8 +192,8 @@ def test_a_worker_that_comes_to_other_bits_makes_nothing(setup, change, told, mo
 def test_a_lost_machine_costs_the_tiles_in_flight_alone(alone, tmp_path):
     with (
         ray_cluster.running() as cluster,
-        descending(
-            *(*WORDS, "hydra.run.dir=s", *on(cluster)), cwd=tmp_path, env=cluster.environment
+        begun(
+            *(*WORDS, "hydra.run.dir=s", *on(cluster)), cwd=tmp_path, **cluster.environment
         ) as process,
     ):
         stored(tmp_path / "s", 1)
@@ -230,7 +208,7 @@ def test_a_lost_machine_costs_the_tiles_in_flight_alone(alone, tmp_path):
 def test_two_machines_share_the_tiles(alone, tmp_path):
     with ray_cluster.running() as cluster:
         words = (*WORDS, "hydra.run.dir=s", *on(cluster))
-        finished(*words, cwd=tmp_path, env=cluster.environment)
+        says(*words, cwd=tmp_path, **cluster.environment)
     assert hashes(tmp_path / "s") == hashes(alone)
     assert len(set(makers(tmp_path / "s"))) == 2
 
@@ -239,7 +217,7 @@ def test_two_machines_share_the_tiles(alone, tmp_path):
 def test_a_machine_with_other_bits_is_named_and_the_others_go_on(alone, tmp_path):
     with ray_cluster.running({"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}) as cluster:
         words = (*WORDS, "hydra.run.dir=s", *on(cluster))
-        told = finished(*words, cwd=tmp_path, env=cluster.environment)
+        told = says(*words, cwd=tmp_path, **cluster.environment)
     assert hashes(tmp_path / "s") == hashes(alone)
     [maker] = set(makers(tmp_path / "s"))
     [refused] = gdexp.load(tmp_path / "s").manifest["refused"]
@@ -252,7 +230,7 @@ def test_a_machine_with_other_bits_is_named_and_the_others_go_on(alone, tmp_path
 def test_a_machine_that_can_import_nothing_is_named_and_the_others_go_on(alone, tmp_path):
     with ray_cluster.running({"JAX_ENABLE_X64": "neither"}) as cluster:
         words = (*WORDS, "hydra.run.dir=s", *on(cluster))
-        told = finished(*words, cwd=tmp_path, env=cluster.environment)
+        told = says(*words, cwd=tmp_path, **cluster.environment)
     assert hashes(tmp_path / "s") == hashes(alone)
     [refused] = gdexp.load(tmp_path / "s").manifest["refused"]
     assert f"{refused['by']} makes no tiles" in told and "neither" in refused["reasons"][0]
@@ -263,11 +241,11 @@ def test_when_every_machine_has_other_bits_the_sweep_ends_and_can_go_on(tmp_path
     flags = {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}
     with ray_cluster.running(flags, both=True) as cluster:
         words = (*WORDS, "hydra.run.dir=s", *on(cluster))
-        with descending(*words, cwd=tmp_path, env=cluster.environment) as process:
+        with begun(*words, cwd=tmp_path, **cluster.environment) as process:
             _, err = process.communicate(timeout=240)
     assert process.returncode == 3, err
     assert "NOT THE SAME BITS" in err and "XLA_FLAGS" in err
-    told = finished("work", "s", "--shard", "0/8", cwd=tmp_path)
+    told = says("work", "s", "--shard", "0/8", cwd=tmp_path)
     assert "7 tiles of the sweep are missing" in told
 
 
@@ -275,7 +253,7 @@ def test_when_every_machine_has_other_bits_the_sweep_ends_and_can_go_on(tmp_path
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_interrupted_it_leaves_no_process_and_goes_on_elsewhere(number, alone, tmp_path):
     words, mark = (*WORDS, "hydra.run.dir=s", "executor=ray"), {MARK: str(tmp_path)}
-    with descending(*words, cwd=tmp_path, env=mark) as process:
+    with begun(*words, cwd=tmp_path, **mark) as process:
         stored(tmp_path / "s", 1)
         began = time.monotonic()
         process.send_signal(number)
@@ -286,7 +264,7 @@ def test_interrupted_it_leaves_no_process_and_goes_on_elsewhere(number, alone, t
         assert "python -m gdexp resume s executor=ray" in err
     assert left_of(tmp_path) == []
     where = ["executor=ray"] if number == signal.SIGINT else []
-    finished("resume", "s", *where, cwd=tmp_path)
+    says("resume", "s", *where, cwd=tmp_path)
     assert hashes(tmp_path / "s") == hashes(alone)
 
 

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import says
 
 import gdexp
 from gdexp import __main__, api, claims, columns, commits, job, plan, store, verify
@@ -249,13 +250,6 @@ def test_four_shards_in_any_order_with_one_killed(tmp_path):
     says("report", "shared", cwd=tmp_path)
     assert len(hashes(tmp_path / "alone")) == 16
     assert hashes(tmp_path / "shared") == hashes(tmp_path / "alone")
-
-
-def says(*words, cwd):
-    command = [sys.executable, "-m", "gdexp", *words]
-    root = Path(__file__).parents[1]
-    env = os.environ | {"PYTHONPATH": str(root)}
-    subprocess.run(command, cwd=cwd, env=env, check=True, capture_output=True, timeout=300)
 
 
 def test_two_processes_that_make_every_tile_leave_one_copy_of_each(prepared, whole):

@@ -9,6 +9,7 @@ itself may wait for ever where something else answers.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import secrets
 import socket
@@ -68,8 +69,12 @@ def cores(address: str | None) -> int:
     imported = sys.modules.get("ray")
     if imported and imported.is_initialized():
         return most_cores(imported)
-    if (address := _address(address)) == "local":
-        return os.cpu_count() or 1
+    address = _address(address)
+    return _told(address) if address != "local" else os.cpu_count() or 1
+
+
+@functools.cache  # each job of -m asks
+def _told(address: str) -> int:
     command = [sys.executable, "-P", __file__, address]
     host, _, port = address.rpartition(":")
     try:
@@ -77,15 +82,15 @@ def cores(address: str | None) -> int:
             socket.create_connection((host, int(port)), REACH_SECONDS).close()
         done = subprocess.run(command, capture_output=True, text=True, timeout=REACH_SECONDS)
     except subprocess.TimeoutExpired:
-        told = f"no answer within {REACH_SECONDS:.0f} seconds"
+        why = f"no answer within {REACH_SECONDS:.0f} seconds"
     except (OSError, OverflowError) as error:
-        told = str(error)
+        why = str(error)
     else:
         if done.returncode == 0:
             return int(done.stdout.split()[-1])
-        told = (done.stderr.strip().splitlines() or ["it ended"])[-1]
+        why = (done.stderr.strip().splitlines() or ["it ended"])[-1]
     raise UsageError(
-        f"executor.address={address}: no Ray cluster answers there ({told}): type HOST:PORT as "
+        f"executor.address={address}: no Ray cluster answers there ({why}): type HOST:PORT as "
         "`ray start --head` tells it, or auto on one of its machines"
     )
 
