@@ -33,6 +33,20 @@ def says(*words, cwd, code=0, **variables):
     return out + err
 
 
+def prints(text, cwd):
+    """What a program of Python prints, which must end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=cwd,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def hashes(folder):
     """The hashes of all tiles of a sweep, which it must have, in their order."""
     tiles = gdexp.load(folder).manifest["tiles"]
