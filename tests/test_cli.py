@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from cases import sifted
 
 import gdexp
 
@@ -99,19 +100,12 @@ REFUSED = [
     ("frobnicate", "type one of boundary, gradients, list, plot, race,"),
     ("--experimental-rerun=x", "there is no flag --experimental-rerun"),
 ]
-# A process each takes a second and more: the others are slow tests, and tests/commands/test_run.py
-# has all kinds of words without a process.
-ALWAYS = ["+swep=lr_grid", "grid.learning_rate=[abc]", "start=points", "objective=x.__class__"]
-ALWAYS += ["hydra.run.dir=file", "+sweep=broken", "frobnicate", "--experimental-rerun=x"]
 
 
 class TestRefused:  # a class is what pytest-xdist hands to another worker
     @pytest.mark.parametrize(
         ("words", "told"),
-        [
-            pytest.param(*case, id=case[0], marks=() if case[0] in ALWAYS else pytest.mark.slow)
-            for case in REFUSED
-        ],
+        sifted([pytest.param(*case, id=case[0]) for case in REFUSED], 5),
     )
     def test_wrong_words(self, call, tmp_path, words, told):
         (tmp_path / "file").touch()
@@ -125,6 +119,7 @@ class TestRefused:  # a class is what pytest-xdist hands to another worker
         assert len(err) < 400 and err.count("\n") <= 3, "short"
         assert sorted(tmp_path.rglob("*")) == before, "nothing is left behind"
 
+    @pytest.mark.slow
     def test_a_folder_that_holds_a_sweep(self, call, tmp_path):
         assert call(QUIET, OUT, "run.prepare=true")[0] == 0
         before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
@@ -156,25 +151,27 @@ def test_the_lesson_prints_its_path_in_plain_lines(call, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "expected"),
-    [
-        (
-            ["objective=(x-1)**2 + 4*(y+1)**2 + x*y/2"],
-            [("converged", 47, [1.27, -1.079])],
-        ),
-        (
-            ["objective=./mine.py:f", "grid.a=4,12", "start.points=[[3,3]]"],
-            [("converged", 47, [1.27, -1.079]), ("diverged", None, None)],
-        ),
-        pytest.param(
-            ["grid.learning_rate=0.01,0.1,0.5", "stop.max_steps=50"],
-            [
-                ("unfinished", 50, [1.79, -1.059]),
-                ("converged", 47, [1.27, -1.079]),
-                ("diverged", None, None),
-            ],
-            marks=pytest.mark.slow,
-        ),
-    ],
+    sifted(
+        [
+            (
+                ["objective=(x-1)**2 + 4*(y+1)**2 + x*y/2"],
+                [("converged", 47, [1.27, -1.079])],
+            ),
+            (
+                ["objective=./mine.py:f", "grid.a=4,12", "start.points=[[3,3]]"],
+                [("converged", 47, [1.27, -1.079]), ("diverged", None, None)],
+            ),
+            (
+                ["grid.learning_rate=0.01,0.1,0.5", "stop.max_steps=50"],
+                [
+                    ("unfinished", 50, [1.79, -1.059]),
+                    ("converged", 47, [1.27, -1.079]),
+                    ("diverged", None, None),
+                ],
+            ),
+        ],
+        3,
+    ),
     ids=["formula", "file", "grid"],
 )
 def test_formula_file_and_grid_run(call, tmp_path, words, expected):
@@ -219,6 +216,7 @@ def test_sweeps_of_ones_own_are_found_here_and_in_a_folder_named(call, tmp_path)
         assert runs["learning_rate"].to_pylist() == [rate, 0.3]
 
 
+@pytest.mark.slow
 def test_prepare_writes_config_and_manifest_and_computes_nothing(call, tmp_path):
     code, _, err = call("+sweep=lr_grid", "run.prepare=true", OUT)
     assert (code, err) == (0, "")
@@ -237,6 +235,7 @@ def test_m_makes_a_job_of_each_value(call, tmp_path):
     assert not (tmp_path / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_started_together_get_two_folders(begin, tmp_path):
     both = [begin(QUIET), begin(QUIET)]
     codes = [process.wait(timeout=120) for process in both]

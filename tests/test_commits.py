@@ -22,6 +22,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from cases import sifted
 
 import gdexp
 from gdexp import __main__, api, commits, files, job, plan, shelf, store, verify
@@ -370,7 +371,7 @@ MUTANTS = {
 }
 
 
-@pytest.mark.parametrize("mutant", MUTANTS)
+@pytest.mark.parametrize("mutant", sifted(MUTANTS, 6))
 def test_a_mutant_is_noticed(mutant, folder, monkeypatch):
     protocol = Protocol(monkeypatch, **MUTANTS[mutant])
     noticed = []
@@ -505,6 +506,7 @@ def assert_same(folder, whole, *tables):
         assert getattr(found, table).equals(getattr(wanted, table)), table
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("every", [97, pytest.param(1, marks=pytest.mark.slow)])
 def test_whichever_operation_of_a_sweep_fails_it_stops_cleanly_and_resumes(
     every, tmp_path, capsys, monkeypatch

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from cases import sifted
 
 import gdexp
 from gdexp import columns, engine, optimizers, paths, plan, program, stream
@@ -73,6 +74,7 @@ def test_bits_do_not_depend_on_how_long_a_device_call_is(mixed, monkeypatch, sec
     assert all(a.tobytes() == b.tobytes() for a, b in zip(ends, again, strict=True))
 
 
+@pytest.mark.slow
 def test_cycles_are_found_at_the_same_step_whatever_is_looked_at_when(monkeypatch):
     asked = experiment(
         "double_well",
@@ -286,10 +288,7 @@ RATES = {
 
 @pytest.mark.parametrize(
     "name",
-    [
-        pytest.param(name, marks=() if name in DEFAULT else pytest.mark.slow)
-        for name in catalogue.choices("optimizer")
-    ],
+    sifted(catalogue.choices("optimizer"), DEFAULT),
 )
 def test_every_optimizer_agrees_with_a_plain_loop(name):
     steps = 40 if name in ("momo", "polyak_sgd") else 200  # these two double an error every few
@@ -306,9 +305,7 @@ def test_every_optimizer_agrees_with_a_plain_loop(name):
     assert row["x"] == pytest.approx(reference(name, steps), abs=1e-12, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    "dim", [1, 17, *(pytest.param(dim, marks=pytest.mark.slow) for dim in (3, 16, 40))]
-)
+@pytest.mark.parametrize("dim", sifted([1, 3, 16, 17, 40], [17]))
 def test_any_number_of_dimensions_descends(dim):
     """Up to 16 points are taken apart, above they stay arrays."""
     found = gdexp.sweep(

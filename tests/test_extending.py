@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+from cases import sifted
 
 import gdexp
 from gdexp import __main__, api, columns, engine, job, plan
@@ -40,7 +41,6 @@ CHANGES = [  # changes, the same as arguments, runs taken of 320
     ({"start.low": -1.0}, {"start": {"uniform": {"num": 40, "low": -1.0}}}, 0),
     ({"replicates": 2}, {"replicates": 2}, 320),
 ]
-SELDOM = {"start.low", "replicates", "grid.learning_rate"}
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +50,7 @@ def small():
 
 @pytest.mark.parametrize(
     ("changes", "keys", "taken"),
-    [
-        pytest.param(*c, id=str(c[0]), marks=pytest.mark.slow if set(c[0]) & SELDOM else ())
-        for c in CHANGES
-    ],
+    sifted([pytest.param(*c, id=str(c[0])) for c in CHANGES], 3),
 )
 def test_it_has_the_bits_of_a_sweep_made_at_once(small, changes, keys, taken):
     found, wanted = gdexp.extend(small, changes), more(**keys)
@@ -182,6 +179,7 @@ def folder(stored, tmp_path):
     return shutil.copytree(stored, tmp_path / "few")
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_folder_of_its_own(say, folder):
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
     code, told = say("few", "start.num=70", "grid.learning_rate=0.3,0.005,0.1", "hydra.run.dir=new")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cases import sifted
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gdexp"
@@ -242,15 +243,18 @@ SLOW = {"jax", "numpy", "hydra", "omegaconf", "optax", "pyarrow", "rich", "wandb
 
 @pytest.mark.parametrize(
     ("code", "absent"),
-    [
-        ("import gdexp", SLOW),
-        (TYPED.format(["--help"]), SLOW),
-        (TYPED.format(["frobnicate"]), SLOW),
-        (TYPED.format(["list"]), {"hydra", "optax", "pyarrow", "wandb"}),
-        (TYPED.format(["run.prepare=true", "hydra.run.dir=out"]), {"wandb"}),
-        ("import gdexp; gdexp.descend('x**2', 1)", {"hydra", "rich", "wandb"}),
-        ("import gdexp.plan, gdexp.store, gdexp.columns, gdexp.results", {"jax", "wandb"}),
-    ],
+    sifted(
+        [
+            ("import gdexp", SLOW),
+            (TYPED.format(["--help"]), SLOW),
+            (TYPED.format(["frobnicate"]), SLOW),
+            (TYPED.format(["list"]), {"hydra", "optax", "pyarrow", "wandb"}),
+            (TYPED.format(["run.prepare=true", "hydra.run.dir=out"]), {"wandb"}),
+            ("import gdexp; gdexp.descend('x**2', 1)", {"hydra", "rich", "wandb"}),
+            ("import gdexp.plan, gdexp.store, gdexp.columns, gdexp.results", {"jax", "wandb"}),
+        ],
+        3,
+    ),
     ids=["gdexp", "--help", "no-command", "list", "prepare", "descend", "plan-and-results"],
 )
 def test_what_is_slow_is_imported_late(code, absent, tmp_path):
@@ -267,6 +271,7 @@ def test_what_is_slow_is_imported_late(code, absent, tmp_path):
     assert "gdexp" in loaded and not absent & set(loaded)
 
 
+@pytest.mark.slow
 def test_importing_gdexp_changes_no_setting_of_jax():
     code = """if True:
         import jax

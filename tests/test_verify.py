@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from cases import sifted
 
 import gdexp
 from gdexp import __main__, api, job, verify
@@ -53,7 +54,7 @@ def test_a_damaged_tile_is_named(say, folder):
     assert "other bits" not in told  # what is made now is what was made then
 
 
-@pytest.mark.parametrize("harm", ["swapped", "emptied", "gone"])
+@pytest.mark.parametrize("harm", sifted(["swapped", "emptied", "gone"], 3))
 def test_files_that_are_swapped_emptied_or_gone_are_found(say, folder, harm):
     one, other = (folder / "runs" / f"part-00000{i}.parquet" for i in (0, 1))
     if harm == "swapped":
@@ -169,7 +170,7 @@ FIRST = ("lr_grid",)  # in every run; the others are slow tests
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(n, marks=() if n in FIRST else pytest.mark.slow) for n in catalogue.sweeps()],
+    sifted(catalogue.sweeps(), FIRST),
 )
 def test_every_sweep_has_the_same_bits_again(name, say, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -252,6 +252,7 @@ def test_four_shards_in_any_order_with_one_killed(tmp_path):
     assert hashes(tmp_path / "shared") == hashes(tmp_path / "alone")
 
 
+@pytest.mark.slow
 def test_two_processes_that_make_every_tile_leave_one_copy_of_each(prepared, whole):
     """Both find every tile claimed by another, which never comes, and make them all."""
     (prepared / ".tiles").mkdir(exist_ok=True)
@@ -313,6 +314,7 @@ def test_of_those_that_race_for_every_tile_one_leaves_a_copy(prepared, alike):
     assert len(list((prepared / "runs").iterdir())) == len(records(prepared)) == 4
 
 
+@pytest.mark.slow
 def test_claimed_tiles_are_left_to_the_last_and_made_all_the_same(prepared, tmp_path):
     tiles = list(plan.make(gdexp.load(prepared).experiment).tiles())
     [taken] = claims.opened(prepared, tiles[:1], every=False)

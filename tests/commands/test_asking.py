@@ -48,6 +48,7 @@ def test_a_race_as_latex(ask):
     assert code == 0 and told.startswith(r"\begin{tabular}") and told.endswith("\\end{tabular}\n")
 
 
+@pytest.mark.slow
 def test_a_table_wider_than_the_terminal_is_turned_on_its_side(ask, monkeypatch):
     _, piped = ask("thresholds", "outputs/sweep", "precision=0.1")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)

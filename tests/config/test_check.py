@@ -4,6 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import yaml
+from cases import sifted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,7 +175,7 @@ def test_float64_takes_what_float32_cannot():
     assert found.grid["learning_rate"].tolist() == [1e39]
 
 
-@pytest.mark.parametrize("formula", ["x - 1e40", "x*(1e30*1e30)", "-1e39 + x"])
+@pytest.mark.parametrize("formula", sifted(["x - 1e40", "x*(1e30*1e30)", "-1e39 + x"], 3))
 def test_nor_does_a_formula_hold_numbers_that_float32_has_not(formula):
     with pytest.raises(UsageError, match=r"objective.expr.formula reaches 1e\+.*beyond float32"):
         gdexp.sweep(formula)

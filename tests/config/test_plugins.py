@@ -58,6 +58,7 @@ def packages(tmp_path):
     return install
 
 
+@pytest.mark.slow
 def test_an_objective_of_a_package_is_one_like_any_other(packages, tmp_path):
     call = packages(theirs=(GOOD, {"bowl": "theirs:Bowl"}))
     words = ["objective=bowl", "grid.a=1,2", "wandb.mode=disabled", "hydra.run.dir=out"]

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pyarrow.compute as pc
 import pytest
+from cases import sifted
 
 import gdexp
 from gdexp import figures
@@ -74,12 +75,15 @@ REFUSED = {  # kind -> the sweeps that it is not for
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [
-        # an animation is the trajectories of many runs, and takes the longest
-        pytest.param(kind, name, marks=pytest.mark.slow if kind == "animate" else ())
-        for kind in KINDS
-        for name in SWEEPS
-    ],
+    sifted(
+        [
+            # an animation is the trajectories of many runs, and takes the longest
+            pytest.param(kind, name, marks=pytest.mark.slow if kind == "animate" else ())
+            for kind in KINDS
+            for name in SWEEPS
+        ],
+        4,
+    ),
 )
 def test_every_figure_is_drawn_of_every_sweep(kind, name):
     if name in REFUSED.get(kind, ()):

@@ -26,6 +26,7 @@ def test_random_search_is_the_best_of_as_many_points_as_steps():
     assert np.abs(np.stack(frame[["x_0", "x_1"]].to_numpy())).max() <= 5
 
 
+@pytest.mark.slow
 def test_random_search_looks_where_it_is_told():
     card = {"random_search": {"low": 2.0, "high": 3.0}}
     frame = gdexp.sweep("x + y", optimizer=card, start=[[9, 9]], stop_max_steps=200).to_pandas()

@@ -9,6 +9,7 @@ import numpy as np
 import optax
 import pytest
 import yaml
+from cases import sifted
 
 import gdexp.optimizers
 from gdexp.base import UsageError, numbers_of
@@ -21,11 +22,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 PATHS = sorted(pathlib.Path(__file__).parents[2].glob("conf/optimizer/*.yaml"))
 CARDS = {path.stem: yaml.safe_load(path.read_text())[path.stem] for path in PATHS}
 # compiled in every run of the tests, one of each make; the others are slow tests
-ALWAYS = ("sgd", "adam", "adafactor", "lbfgs", "noisy_sgd", "polyak_sgd", "rprop", "dog", "sm3")
-
-
-def _case(name):
-    return pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow)
+ALWAYS = ("sgd", "adam", "lbfgs", "noisy_sgd", "polyak_sgd", "dog")
 
 
 BOX = (np.full(2, -5.0), np.full(2, 5.0))
@@ -67,7 +64,7 @@ def start(name, learning_rate=1.0, **options):
     return build(name, structure, numbers, key=jax.random.key(0), box=BOX, **options)
 
 
-@pytest.mark.parametrize("name", [_case(name) for name in CARDS if name not in FIXED])
+@pytest.mark.parametrize("name", sifted((name for name in CARDS if name not in FIXED), ALWAYS))
 def test_a_schedule_multiplies_the_learning_rate(name):
     assert takes_schedule(name)
     x0 = jnp.array([0.3, -0.2])

@@ -13,6 +13,7 @@ import optax
 import optax.contrib
 import pytest
 import yaml
+from cases import sifted
 
 from gdexp.base import numbers_of
 from gdexp.objectives.rosenbrock import Rosenbrock
@@ -23,11 +24,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 PATHS = sorted(pathlib.Path(__file__).parents[2].glob("conf/optimizer/*.yaml"))
 CARDS = {path.stem: yaml.safe_load(path.read_text())[path.stem] for path in PATHS}
 # compiled in every run of the tests, one of each make; the others are slow tests
-ALWAYS = ("sgd", "adam", "adafactor", "noisy_sgd", "polyak_sgd", "rprop", "dog", "sm3")
-
-
-def _case(name):
-    return pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow)
+ALWAYS = ("sgd", "adam", "noisy_sgd", "polyak_sgd", "dog")
 
 
 NULLS = [name for name, card in CARDS.items() if None in card.values()]
@@ -150,7 +147,7 @@ def test_own_factories_keep_the_defaults_of_optax(name):
         assert ours[key].default == optaxs[key].default
 
 
-@pytest.mark.parametrize("name", [_case(name) for name in CARDS])
+@pytest.mark.parametrize("name", sifted(CARDS, ALWAYS))
 def test_batch_equals_a_loop_and_compiles_once(name, compilations):
     structure, numbers = split({**CARDS[name], **_rate(name)})
     lanes = [numbers]  # as on the card; each number changed alone; all changed

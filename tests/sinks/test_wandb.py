@@ -523,6 +523,7 @@ def test_the_history_so_far_is_readable_after_kill_9(tmp_path, home):
     assert sorted(path.name for path in (out / "wandb").iterdir()) == ["latest-run", folder.name]
 
 
+@pytest.mark.slow
 def test_a_program_that_ends_without_closing_says_nothing(tmp_path, home):
     text = """
         run = start()
