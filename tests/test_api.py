@@ -414,6 +414,7 @@ print(sorted({"wandb", "hydra", "xarray", "matplotlib", "plotly", "rich"} & set(
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", [LIGHT, NEEDED], ids=["import gdexp", "a sweep"])
 def test_nothing_heavy_is_imported_that_is_not_needed(code):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from cases import sifted
 
 import gdexp
 from gdexp import api, devices, engine, plan
@@ -38,7 +39,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("runs", [4_000, pytest.param(200_000, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("objective", "optimizer", "keys"), CASES)
+@pytest.mark.parametrize(("objective", "optimizer", "keys"), sifted(CASES, 4))
 def test_runs_inside_another_sweep_keep_their_bits(objective, optimizer, keys, runs, monkeypatch):
     keys = keys | {"optimizer": optimizer, "stop_max_steps": 150}
     count = runs // len(RATES)

@@ -3,6 +3,7 @@
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cases import sifted
 
 from gdexp import curvature
 from gdexp.base import Objective, discover
@@ -69,7 +70,9 @@ def test_points_are_followed_within_reach_and_no_farther(dim):
     assert found.grad_norm[0, 1] < 1e-8 < found.grad_norm[1, 1]
 
 
-@pytest.mark.parametrize("name", ["rosenbrock", "rastrigin", "ackley", "styblinski_tang"])
+@pytest.mark.parametrize(
+    "name", sifted(["rosenbrock", "rastrigin", "ackley", "styblinski_tang"], 4)
+)
 def test_the_first_step_is_longer_than_its_first_iterates(name):
     function = OBJECTIVES[name](dim=6)
     x = np.random.default_rng(1).uniform(-2, 2, (50, 6))

@@ -118,6 +118,7 @@ def test_with_a_tile_to_compare_with_they_are_the_sweeps(asked, tmp_path):
     assert commits.read(folder, second, found.manifest["identity"]).environment is None
 
 
+@pytest.mark.slow
 def test_what_an_environment_was_may_be_lost_and_the_tiles_stay(mixed):
     [path] = (mixed / ".tiles").glob("environment-*.json")
     path.unlink()
@@ -135,6 +136,7 @@ def test_a_sweep_of_other_bits_alone_says_whose(mixed, monkeypatch, capsys):
     assert told["tiles"][0]["environment"] in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_of_two_environments_the_first_copy_counts(mixed):
     found = gdexp.load(mixed)
     tile = list(found.plan.tiles())[1]

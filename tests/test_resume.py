@@ -100,6 +100,7 @@ def test_what_is_damaged_is_set_aside_and_made_again(cut, whole, harm):
     assert {p.name[:11] for p in (cut / store.DAMAGED).iterdir()} >= {"part-000001"}
 
 
+@pytest.mark.slow
 def test_a_tile_without_its_record_was_in_flight(cut, whole):
     store.record_path(cut, 1).unlink()
     assert resume(cut) == 0

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from cases import sifted
 
 from gdexp import __main__, slopes
 from gdexp.base import Objective, UsageError, discover
@@ -23,14 +24,17 @@ def ask(capsys):
 
 @pytest.mark.parametrize(
     ("objective", "written"),
-    [
-        ("x**4*cos(y)-4", "4*x**3*cos(y), -x**4*sin(y)"),
-        ("2+3*x+4*y+5*x*y+6*x**2+7*y**2", "12*x+5*y+3, 5*x+14*y+4"),
-        ("2*x**2-4*x*y+y**4+2", "[4*x-4*y, -4*x+4*y**3]"),
-        ("hypot(x, y)", "x/hypot(x, y), y/hypot(x, y)"),
-        ("3*x + pi*y", "3, pi"),
-        ("x*exp(x)", "(1+x)*exp(x)"),
-    ],
+    sifted(
+        [
+            ("x**4*cos(y)-4", "4*x**3*cos(y), -x**4*sin(y)"),
+            ("2+3*x+4*y+5*x*y+6*x**2+7*y**2", "12*x+5*y+3, 5*x+14*y+4"),
+            ("2*x**2-4*x*y+y**4+2", "[4*x-4*y, -4*x+4*y**3]"),
+            ("hypot(x, y)", "x/hypot(x, y), y/hypot(x, y)"),
+            ("3*x + pi*y", "3, pi"),
+            ("x*exp(x)", "(1+x)*exp(x)"),
+        ],
+        3,
+    ),
 )
 def test_what_is_right_agrees(ask, objective, written):
     code, told = ask(f"objective={objective}", f"written={written}")

@@ -286,6 +286,7 @@ def test_nothing_but_sweeps_is_read_from_a_users_folder(taken, tmp_path):
     assert taken().seed == 0
 
 
+@pytest.mark.slow
 def test_m_makes_a_job_of_each_value(say):
     code, jobs, _ = say("-m", "seed=0,1", "grid.learning_rate=0.1,0.2", "objective=beale,booth")
     assert code == 0
