@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import sifted
 
 import gdexp
 from gdexp import measures
@@ -44,7 +43,7 @@ def by_hand(model, x, rows):
     return rows
 
 
-@pytest.mark.parametrize("hidden", sifted([(), (4,), (5, 2, 3)], 2))
+@pytest.mark.parametrize("hidden", [(), (4,), (5, 2, 3)])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 @pytest.mark.parametrize("cost", ["softmax", "squared_error"])
 def test_a_network_is_that_of_numpy(hidden, activation, cost, file):
