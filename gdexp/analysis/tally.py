@@ -92,11 +92,11 @@ class GroupTally:
             first, counts = own["by_rate"]
             own["by_rate"] = whole = np.zeros((len(OUTCOMES), len(rates)), int)
             whole[:, first : first + len(counts[0])] = counts
-        arrays = {k: np.array(v, int) if isinstance(v, list) else v for k, v in own.items()}
-        arrays["best_x"] = plain["best_x"]
-        arrays["best_f"] = math.nan if plain["best_f"] is None else plain["best_f"]
-        arrays["steps"] = np.reshape(arrays["steps"], (2, -1))
-        return dataclasses.replace(self, **arrays)
+        best_x = own.pop("best_x")  # a point, where all other lists are counts
+        own = {k: np.array(v, int) if isinstance(v, list) else v for k, v in own.items()}
+        own["best_f"] = math.nan if own["best_f"] is None else own["best_f"]
+        own["steps"] = np.reshape(own["steps"], (2, -1))
+        return dataclasses.replace(self, best_x=best_x, **own)
 
     def _count_targets(self, ends: Ends) -> None:
         if self.reached is None:

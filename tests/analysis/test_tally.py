@@ -82,6 +82,14 @@ def test_counts_median_and_best_are_those_of_the_rows(all_):
     assert summary["best"]["x"] is None or summary["best"]["x"][1] == run
 
 
+@given(twelve, st.sampled_from([1.0, -1.0]))
+def test_plain_values_hold_all_that_was_counted_however_far_away_the_best_is(all_, sign):
+    whole = GroupTally(GROUP, sign)
+    whole.add(np.arange(GROUP.count), ends_of(all_))
+    kept = json.loads(json.dumps(whole.to_plain()))
+    assert told(GroupTally(GROUP, sign).from_plain(kept)) == told(whole)
+
+
 def test_of_runs_that_did_not_diverge_the_best_is_the_first_of_equals():
     worse, best, lost = ((Reason.MAX_STEPS, 1.0, 9), (Reason.GRAD_TOL, -2.0, 5), -9.0)
     all_ = [worse, (Reason.ESCAPED, lost, 1), best, best, *[worse] * 8]
