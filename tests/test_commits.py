@@ -371,7 +371,7 @@ MUTANTS = {
 }
 
 
-@pytest.mark.parametrize("mutant", sifted(MUTANTS, 6))
+@pytest.mark.parametrize("mutant", sifted(MUTANTS, 12))
 def test_a_mutant_is_noticed(mutant, folder, monkeypatch):
     protocol = Protocol(monkeypatch, **MUTANTS[mutant])
     noticed = []
@@ -507,7 +507,7 @@ def assert_same(folder, whole, *tables):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("every", [97, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("every", [97, 1])
 def test_whichever_operation_of_a_sweep_fails_it_stops_cleanly_and_resumes(
     every, tmp_path, capsys, monkeypatch
 ):

@@ -167,6 +167,7 @@ def test_ends_have_the_dtype_asked_for(dtype):
     assert jnp.zeros(1).dtype == jnp.float32, "JAX's own setting is as it was"
 
 
+@pytest.mark.slow
 def test_maximising_is_descending_the_negative():
     up = gdexp.sweep("-((x-1)**2) - 3*y**2 + 5", direction="maximize", stop_targets=[4.0])
     down = gdexp.sweep("(x-1)**2 + 3*y**2 - 5", stop_targets=[-4.0])

@@ -193,6 +193,7 @@ def test_the_command_writes_a_folder_of_its_own(say, folder):
     assert __main__.main(["reproduce", "new"]) == 0
 
 
+@pytest.mark.slow
 def test_damaged_files_are_not_taken(say, folder):
     part = folder / "runs" / "part-000001.parquet"
     content = bytearray(part.read_bytes())

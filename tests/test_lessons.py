@@ -18,6 +18,7 @@ def rows(objective, rates, start, **keys):
     return found.runs.to_pylist()
 
 
+@pytest.mark.slow
 def test_parabola_from_both_sides_in_a_thousand_steps():
     found = rows("parabola", [0.01], [[10.0], [-10.0]], stop_max_steps=1000, stop_grad_tol=0)
     ends = [row["x"][0] for row in found]

@@ -76,6 +76,7 @@ def test_under_maximisation_curvature_is_that_of_what_is_minimised():
     assert (table.sharpness == 6).all() and (table.least_eigenvalue == 2).all()
 
 
+@pytest.mark.slow
 def test_numbers_of_an_objective_that_vary_are_each_runs_own():
     table = traces("quadratic", grid={"condition_number": [10.0, 40.0]}, stop_max_steps=5)
     assert table.groupby("run").sharpness.first().tolist() == pytest.approx([10, 40])

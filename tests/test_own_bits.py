@@ -71,6 +71,7 @@ def test_where_the_bits_are_the_same_nothing_is_marked(mixed, capsys):
     assert [one is None for one in environments(mixed)] == [True, False, True, True]
 
 
+@pytest.mark.slow
 def test_each_tile_is_reproduced_where_its_environment_is(mixed, monkeypatch, capsys):
     __main__.main(["resume", str(mixed)])
     found = gdexp.load(mixed)

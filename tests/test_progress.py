@@ -40,6 +40,7 @@ def test_growing_rates_double_the_period_of_a_double_well(rate, period, dtype):
     assert np.argmin(np.abs(np.array(after) - x) > 1e-6) + 1 == period
 
 
+@pytest.mark.slow
 def test_a_cycle_with_momentum_is_of_point_and_velocity():
     """x ↦ (1 + β) x − β x₋₁ − η L x has the root −1 at η = 2 (1 + β) / L."""
     found = gdexp.sweep(
@@ -75,6 +76,7 @@ def test_no_cycle_is_claimed_with_a_count_or_noise(optimizer, schedule):
     assert "cycling" not in set(column(found, "outcome"))
 
 
+@pytest.mark.slow
 def test_a_rate_too_small_to_move_the_point_stalls():
     assert one("x**2/2", 1e-12, (1.0,))[:2] == ("stalled", "no_progress")
     found = gdexp.sweep(

@@ -10,7 +10,6 @@ import shutil
 import time
 
 import pytest
-from cases import sifted
 
 import gdexp
 from gdexp import __main__, api, commits, job, plan, store
@@ -89,10 +88,8 @@ HARM = {
 }
 
 
-FIRST = ("cut in half",)  # in every run; the others are slow tests
-
-
-@pytest.mark.parametrize("harm", sifted(HARM, FIRST))
+@pytest.mark.slow
+@pytest.mark.parametrize("harm", HARM)
 def test_what_is_damaged_is_set_aside_and_made_again(cut, whole, harm):
     HARM[harm](part(cut, 1))
     assert resume(cut) == 0
@@ -200,7 +197,7 @@ def killed(process, folder, chance):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kills", [3, pytest.param(1_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, 1_000])
 def test_killed_at_random_instants_and_resumed_nothing_is_lost(kills, begin, tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "TILE_RUNS", 64)  # 188 tiles
     asked = api.experiment(

@@ -165,12 +165,10 @@ def small(name):
     return words
 
 
-FIRST = ("lr_grid",)  # in every run; the others are slow tests
-
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
-    sifted(catalogue.sweeps(), FIRST),
+    catalogue.sweeps(),
 )
 def test_every_sweep_has_the_same_bits_again(name, say, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

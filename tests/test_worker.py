@@ -333,7 +333,8 @@ def test_claimed_tiles_are_left_to_the_last_and_made_all_the_same(prepared, tmp_
     assert records(prepared) == parts
 
 
-@pytest.mark.parametrize("devices", [2, pytest.param(8, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("devices", [2, 8])
 def test_any_number_of_devices_makes_the_same_tiles(prepared, whole, devices):
     flags = f"--xla_force_host_platform_device_count={devices}"
     one = begun(prepared, XLA_FLAGS=flags)

@@ -80,6 +80,7 @@ def test_a_line_search_is_charged_with_all_its_evaluations():
     assert row["expected_evaluations"] == pytest.approx(found.to_pandas().evaluations.mean())
 
 
+@pytest.mark.slow
 def test_differences_are_charged_at_each_point_up_to_the_target():
     found = gdexp.sweep(
         "paraboloid", gradient="finite_difference", start={"uniform": 20}, stop_targets=[1.0]
@@ -138,6 +139,7 @@ def test_profiles_begin_with_who_is_best_and_end_with_who_ever_succeeds(found):
     assert set(table.optimizer) == {"sgd", "adam"}
 
 
+@pytest.mark.slow
 def test_everyone_diverging_is_a_race_without_winners():
     found = gdexp.sweep(
         "paraboloid", grid={"learning_rate": [5.0, 9.0]}, start={"uniform": 8}, stop_max_steps=400

@@ -69,6 +69,7 @@ def test_a_boundary_is_told_with_its_interval(ask):
     assert "minimum_id over x0_0 and x0_1, at learning_rate=0.005\n" in told
 
 
+@pytest.mark.slow
 def test_thresholds_say_how_many_runs_they_took(ask):
     code, told = ask("thresholds", "precision=0.1")
     assert code == 0 and "further runs of 4,096 steps, to a relative 0.1" in told

@@ -56,6 +56,7 @@ def test_momentum_moves_the_threshold_as_published(nesterov, formula):
         assert row["rate"] == pytest.approx(row["rate_theory"], rel=0.03)
 
 
+@pytest.mark.slow
 def test_each_minimum_has_the_threshold_of_its_own_sharpness():
     rows = found("himmelblau", 1e-5, grid={"learning_rate": [0.005]}, start={"grid": 8})
     sharpness = np.array([133.7856, 80.5501, 82.2843, 105.4189])

@@ -50,7 +50,7 @@ CASES = sifted(
         for name, cls in OBJECTIVES.items()
         for dim in dims_of(cls)
     ],
-    2,
+    3,
 )
 NUMBERED = [
     pytest.param(cls, dim, id=name if dim is None else f"{name}-{dim}")
@@ -250,7 +250,7 @@ def test_value_is_a_scalar_of_the_points_dtype(objective, dtype):
 # Numbers
 
 
-@pytest.mark.parametrize(("cls", "dim"), sifted(NUMBERED, 4))
+@pytest.mark.parametrize(("cls", "dim"), sifted(NUMBERED, 8))
 def test_numbers_are_traced_and_facts_hold_for_any_of_them(cls, dim):
     defaults = numbers_of(card_of(cls))
     draws = [

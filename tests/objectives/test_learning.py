@@ -142,6 +142,7 @@ def test_what_was_read_is_what_is_learned_from(file, tmp_path):
     assert (model.with_numbers({"l2": 0.5}).digest(), model.count) == (digest, count)
 
 
+@pytest.mark.slow
 def test_a_number_may_be_told_instead_of_a_class(tmp_path):
     x = np.linspace(-1, 1, 50)
     np.savez(tmp_path / "line.npz", x=x[:, None], y=3 * x + 1)

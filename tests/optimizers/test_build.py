@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 PATHS = sorted(pathlib.Path(__file__).parents[2].glob("conf/optimizer/*.yaml"))
 CARDS = {path.stem: yaml.safe_load(path.read_text())[path.stem] for path in PATHS}
 # compiled in every run of the tests, one of each make; the others are slow tests
-ALWAYS = ("sgd", "adam", "lbfgs", "noisy_sgd", "polyak_sgd", "dog")
+ALWAYS = ("sgd", "adam", "lbfgs")
 
 
 BOX = (np.full(2, -5.0), np.full(2, 5.0))
@@ -96,6 +96,7 @@ def test_a_schedule_counts_updates_from_zero():
     np.testing.assert_allclose(steps, 0.5 * np.array([0, 0.25, 0.5, 0.75, 1, 1]), atol=1e-15)
 
 
+@pytest.mark.slow
 def test_the_runs_own_key_makes_the_noise():
     def run(key):
         noisy = build("noisy_sgd", {}, {"learning_rate": 1.0, "eta": 0.01, "gamma": 0.55}, key=key)

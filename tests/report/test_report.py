@@ -176,7 +176,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("name", sifted(HOSTILE, 3), ids=range(len(HOSTILE)))
+@pytest.mark.parametrize("name", sifted(HOSTILE, 8), ids=range(len(HOSTILE)))
 def test_whatever_a_name_holds_is_shown_letter_by_letter(name, reported, opened, tmp_path):
     found, _ = reported("two optimizers")
     from gdexp import figures
@@ -202,6 +202,7 @@ def test_whatever_a_name_holds_is_shown_letter_by_letter(name, reported, opened,
     assert seen.run("document.querySelectorAll('script').length") == 3
 
 
+@pytest.mark.slow
 def test_nothing_but_its_own_scripts_runs_even_if_something_got_in(reported, opened, tmp_path):
     text = reported("two optimizers")[1].read_text(encoding="utf-8")
     got_in = "<script>window.hacked=1</script><img src=http://127.0.0.1:9/x onerror='hacked=1'>"

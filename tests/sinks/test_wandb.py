@@ -436,6 +436,7 @@ def git_repository(folder):
     return "planted.invalid", "planted-branch", git("rev-parse", "HEAD").stdout.strip()
 
 
+@pytest.mark.slow
 def test_a_run_tells_nothing_more_and_goes_nowhere_else(tmp_path, home, network):
     """Planted in the surroundings: secrets, other folders, another mode. None shows up."""
     work, users, other, out = (tmp_path / name for name in ("work", "user", "other", "out"))

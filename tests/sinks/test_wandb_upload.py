@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import wandb_server
-from cases import sifted
 
 import gdexp
 from gdexp import __main__, store
@@ -159,8 +158,9 @@ def ending_uploads(folder):
                 os.killpg(process, signal.SIGKILL)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in /proc")
-@pytest.mark.parametrize("behaviour", sifted(["hang", "error", "close"], ["hang"]))
+@pytest.mark.parametrize("behaviour", ["hang", "error", "close"])
 def test_a_server_that_does_not_work_costs_one_line(behaviour, tmp_path):
     with wandb_server.serving(behaviour) as server, ending_uploads(tmp_path):
         env = led_to(server, tmp_path)

@@ -65,6 +65,7 @@ def test_what_is_neither_coordinates_nor_directions_is_refused(along):
         gdexp.sweep("himmelblau", start={"plane": {"num": 2, "along": along}}, stop_max_steps=1)
 
 
+@pytest.mark.slow
 def test_the_point_and_the_directions_tell_a_callables_dimensions():
     def f(x):
         return (x * x).sum()
