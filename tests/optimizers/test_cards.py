@@ -23,7 +23,7 @@ pytestmark = pytest.mark.filterwarnings("error")
 
 PATHS = sorted(pathlib.Path(__file__).parents[2].glob("conf/optimizer/*.yaml"))
 CARDS = {path.stem: yaml.safe_load(path.read_text())[path.stem] for path in PATHS}
-# compiled in every run of the tests, one of each make; the others are slow tests
+# compiled in every run of the tests; the others are slow tests
 ALWAYS = ("sgd", "adam", "noisy_sgd")
 
 
