@@ -150,6 +150,7 @@ def test_a_sweep_of_more_runs_has_the_same_bits():
     assert few == many[:3]
 
 
+@pytest.mark.slow
 def test_all_examples_in_a_batch_are_no_noise():
     asked = {"stop_max_steps": 50, "grid": {"learning_rate": [0.01]}, "dtype": "float64"}
     full = gdexp.sweep("linear_regression", **asked)

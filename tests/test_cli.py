@@ -105,7 +105,7 @@ REFUSED = [
 class TestRefused:  # a class is what pytest-xdist hands to another worker
     @pytest.mark.parametrize(
         ("words", "told"),
-        sifted([pytest.param(*case, id=case[0]) for case in REFUSED], 5),
+        sifted([pytest.param(*case, id=case[0]) for case in REFUSED], 10),
     )
     def test_wrong_words(self, call, tmp_path, words, told):
         (tmp_path / "file").touch()
@@ -267,7 +267,9 @@ LONG += ["start.num=3000", "optimizer.sgd.learning_rate=1e-5", QUIET, OUT]
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals to a process")
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+    ("number", "code"),
+    sifted([(signal.SIGINT, 130), (signal.SIGTERM, 143)], 2),
+    ids=["Ctrl-C", "SIGTERM"],
 )
 @pytest.mark.parametrize(
     "when", [pytest.param("while it starts", marks=pytest.mark.slow), "while it runs"]

@@ -201,6 +201,7 @@ def test_what_is_clearly_above_the_tolerance_is_above_it(dtype, tolerance):
     assert above > high or np.sqrt(np.float64(above)) > dtype(tolerance)
 
 
+@pytest.mark.slow
 def test_a_run_is_judged_where_its_norm_is_not_clear():
     """Squares of this gradient are lost, or overflow, and yet no test holds: it goes on."""
     low, high = 1e-170, 1e170  # squared they are no numbers any more

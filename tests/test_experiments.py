@@ -53,7 +53,7 @@ def copied(folder, tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("folder", sifted(SMALL, 2), ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", sifted(SMALL, 4), ids=lambda folder: folder.name)
 def test_an_experiment_holds_at_a_small_size(folder, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(copied(folder, tmp_path))
     verdict = loaded(folder / "verdict.py")

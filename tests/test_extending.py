@@ -123,6 +123,7 @@ def test_targets_cycles_and_points_come_along():
     assert found.manifest["taken"]["runs"] == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "noisy",
     [

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from cases import sifted
 
 from gdexp import interrupts
 
@@ -38,7 +39,7 @@ with interrupts.heard() as came:
 @pytest.mark.parametrize(
     ("code", "how"), [(BUSY, "; what was finished is kept: type this"), (STUBBORN, "")]
 )
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", sifted([signal.SIGINT, signal.SIGTERM], 2))
 def test_a_process_that_cannot_hear_or_end_is_ended(code, how, number, tmp_path):
     if code is STUBBORN and number == signal.SIGTERM:
         code = code.replace("KeyboardInterrupt", "SystemExit")

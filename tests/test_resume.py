@@ -70,6 +70,7 @@ def test_a_finished_sweep_is_left_alone(whole, capsys):
     assert {path: path.stat().st_mtime_ns for path in whole.rglob("*")} == before
 
 
+@pytest.mark.slow
 def test_a_prepared_sweep_is_computed(asked, whole, tmp_path):
     job.run(dataclasses.replace(asked, prepare=True), tmp_path / "prepared")
     assert resume(tmp_path / "prepared") == 0

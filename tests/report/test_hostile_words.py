@@ -39,7 +39,7 @@ def said(words, capfd):
     return code, capfd.readouterr()
 
 
-@pytest.mark.parametrize("name", sifted(FORMULAS, 3))
+@pytest.mark.parametrize("name", sifted(FORMULAS, 8))
 def test_a_formula_is_refused_in_one_line_or_shown_as_it_is(name, inside, capfd):
     formula = FORMULAS[name]
     words = [f"objective='{formula}'" if "'" not in formula else f"objective={formula}"]
@@ -56,7 +56,7 @@ def test_a_formula_is_refused_in_one_line_or_shown_as_it_is(name, inside, capfd)
     assert SCRIPT not in page
 
 
-@pytest.mark.parametrize("name", sifted(NAMES, 3))
+@pytest.mark.parametrize("name", sifted(NAMES, 8))
 def test_a_folder_is_shown_as_it_is(name, inside, capfd):
     """The page names it in the commands that make its runs again."""
     words = ["objective=x*x+y*y", "wandb.mode=disabled", f"hydra.run.dir={name}"]

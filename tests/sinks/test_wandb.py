@@ -207,6 +207,7 @@ def test_files_lie_inside_the_run_and_are_registered_for_sync(finished, home):
     assert all((finished / "files" / path).is_file() for path in registered)
 
 
+@pytest.mark.slow
 def test_the_folder_can_be_moved_and_holds_nothing_else(finished, home):
     assert sorted(path.name for path in finished.parent.iterdir()) == ["latest-run", finished.name]
     assert sorted(path.name for path in finished.iterdir()) == [
