@@ -6,19 +6,17 @@ _Case = type(pytest.param())
 
 
 def sifted(cases, always):
-    """Cases of which the most are slow tests: all that are not of `always`, a collection of them.
+    """Cases of which most are slow tests: all that are not of `always`, a collection of them.
 
     Where `always` is a number n, the 1st, the 1+nth, ... of those that are not slow already stay.
     """
-    found, often = [], 0
-    for case in map(_case, cases):
-        if isinstance(always, int):
-            often += (usual := not case.marks)
-            stays = usual and often % always == 1 % always
-        else:
-            stays = case.values in [_case(one).values for one in always]
-        found.append(case if stays else _slow(case))
-    return found
+    cases = [_case(case) for case in cases]
+    if isinstance(always, int):
+        often = [case for case in cases if not case.marks][::always]
+    else:
+        wanted = [_case(case).values for case in always]
+        often = [case for case in cases if case.values in wanted]
+    return [case if any(case is one for one in often) else _slow(case) for case in cases]
 
 
 def _case(case):
@@ -28,4 +26,4 @@ def _case(case):
 
 
 def _slow(case):
-    return pytest.param(*case.values, id=case.id, marks=[pytest.mark.slow])
+    return pytest.param(*case.values, id=case.id, marks=pytest.mark.slow)
